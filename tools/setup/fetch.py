@@ -1,0 +1,74 @@
+#!/usr/bin/env python3
+"""Fetch the pinned wheels and unpack what easel needs from them into .deps/ (needs only Python 3 and pip).
+
+A wheel that is already unpacked is skipped: its stamp file holds the hash it was unpacked from.
+"""
+import argparse, pathlib, re, shutil, subprocess, sys, tempfile, zipfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+DEPS = HERE.parent.parent / ".deps"
+
+# wheel -> (prefix inside the wheel, prefix under .deps); the longest match wins, anything else stays packed.
+PARTS = {
+    "torch": [("torch/include/", "torch/include/"), ("torch/lib/libtorch_cpu.so", "torch/lib/libtorch_cpu.so"),
+              ("torch/lib/libc10.so", "torch/lib/libc10.so"), ("torch/lib/libgomp.so.1", "torch/lib/libgomp.so.1")],
+    "nvidia-cuda-runtime": [("nvidia/cu13/lib/", "nvidia/cu13/lib/")],
+    "nvidia-cuda-cupti": [("nvidia/cu13/lib/libcupti", "nvidia/cu13/lib/libcupti")],
+    "comfyui-frontend-package": [("comfyui_frontend_package/static/", "frontend/")],
+    "open-clip-torch": [("open_clip/bpe_simple_vocab_16e6.txt.gz", "clip/bpe_simple_vocab_16e6.txt.gz")],
+}
+LEFT_OUT = re.compile(r"\.map$")  # the page's source maps: 17 MB that no browser asks for
+
+
+def pins():
+    for line in (HERE / "wheels.txt").read_text().splitlines():
+        found = re.match(r"([\w-]+)==(\S+) --hash=sha256:(\w+)$", line)
+        if found:
+            yield found.groups(), line
+
+
+def download(line, folder):
+    requirement = pathlib.Path(folder) / "one.txt"
+    requirement.write_text(line + "\n")
+    subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes", "--only-binary=:all:",
+                    "--python-version", "3.11", "--implementation", "cp", "--abi", "cp311", "--abi", "abi3", "--abi", "none",
+                    "--platform", "manylinux_2_28_x86_64", "--platform", "manylinux_2_25_x86_64",
+                    "--platform", "manylinux2014_x86_64", "--platform", "any",
+                    "-d", folder, "-r", str(requirement)], check=True)
+    return next(pathlib.Path(folder).glob("*.whl"))
+
+
+def unpack(wheel, parts):
+    with zipfile.ZipFile(wheel) as archive:
+        for info in archive.infolist():
+            if info.is_dir() or LEFT_OUT.search(info.filename):
+                continue
+            for inside, target in parts:
+                if info.filename.startswith(inside):
+                    path = DEPS / (target + info.filename[len(inside):])
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    with archive.open(info) as source, open(path, "wb") as sink:
+                        shutil.copyfileobj(source, sink, 1 << 20)
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--only", nargs="*", help="names of the wheels to fetch (all of them by default)")
+    only = arguments.parse_args().only
+    for (name, version, digest), line in pins():
+        stamp = DEPS / "stamps" / f"{name}.sha256"
+        if (only and name not in only) or (stamp.exists() and stamp.read_text() == digest):
+            continue
+        print(f"fetching {name} {version}", flush=True)
+        with tempfile.TemporaryDirectory(dir=DEPS if DEPS.exists() else None) as folder:
+            try:
+                unpack(download(line, folder), PARTS[name])
+            except subprocess.CalledProcessError:
+                sys.exit(f"fetch.py: {name} {version} could not be fetched from PyPI; check the network (and the proxy or index "
+                         "settings of pip: `python3 -m pip config list`), then run make again")
+        stamp.parent.mkdir(parents=True, exist_ok=True)
+        stamp.write_text(digest)
+
+
+if __name__ == "__main__":
+    main()
