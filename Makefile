@@ -1,0 +1,70 @@
+# easel: `make demo` makes a picture, `make test` passes the tests, `make help` lists the rest.
+SHELL := /bin/bash
+BUILD ?= build/release
+JOBS ?= $(shell nproc)
+BIN = $(BUILD)/bin
+CTEST = ctest --test-dir $(BUILD) --output-on-failure --no-tests=error
+
+.PHONY: help demo serve build test test-slow sanitize fuzz bench bench-peers packages deps clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo      set everything up, start the server, make a picture under output/"
+	@echo "make serve     the same server, kept up: http://127.0.0.1:8188"
+	@echo "make build     build into $(BUILD)/ (first installs packages and fetches the pinned wheels)"
+	@echo "make test      the tests, the browser's among them"
+	@echo "make test-slow the parity tests with checkpoints of full size, and the long kill tests"
+	@echo "make sanitize  ASan, UBSan and TSan on the rooms without torch"
+	@echo "make fuzz      a minute on each fuzz target (FUZZ_SECONDS=60)"
+	@echo "make bench     measure; figures go to bench/RESULTS.md"
+
+packages:
+	@tools/setup/packages.sh
+
+deps: packages
+	@python3 tools/setup/fetch.py
+
+$(BUILD)/build.ninja: CMakeLists.txt CMakePresets.json
+	@cmake --preset $(notdir $(BUILD)) > $(BUILD).configure.log 2>&1 || { mkdir -p build; cat $(BUILD).configure.log; \
+	  echo "configuring failed: a missing Debian package is the usual cause; tools/setup/packages.txt lists them"; exit 1; }
+
+build: deps
+	@mkdir -p build
+	@$(MAKE) --no-print-directory $(BUILD)/build.ninja
+	@ninja -C $(BUILD) -j$(JOBS) easel easel-worker
+
+demo: build
+	@python3 tools/demo.py --bin $(BIN)
+
+serve: build
+	@$(BIN)/easel serve --extra-model-paths-config demo/extra_model_paths.yaml $(SERVE_FLAGS)
+
+build-tests: build
+	@ninja -C $(BUILD) -j$(JOBS)
+
+test: build-tests ui-venv
+	@$(CTEST) -L fast
+
+test-slow: build-tests
+	@$(CTEST) -L slow
+
+ui-venv: .deps/ui/.stamp
+.deps/ui/.stamp: tools/setup/ui-requirements.txt
+	@python3 -m venv --system-site-packages .deps/ui && .deps/ui/bin/pip install --quiet --require-hashes -r $< && touch $@
+
+sanitize: packages
+	@for preset in asan tsan; do \
+	  cmake --preset $$preset > /dev/null && ninja -C build/$$preset -j$(JOBS) && \
+	  ctest --test-dir build/$$preset --output-on-failure --no-tests=error -L fast || exit 1; done
+
+FUZZ_SECONDS ?= 60
+fuzz: packages
+	@CC=clang-16 CXX=clang++-16 cmake -S . -B build/fuzz -G Ninja -DEASEL_TORCH=OFF -DEASEL_FUZZ=ON > /dev/null
+	@ninja -C build/fuzz -j$(JOBS) fuzz_targets
+	@for target in build/fuzz/bin/fuzz_*; do echo $$target; $$target -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 || exit 1; done
+
+bench: build-tests
+	@python3 bench/bench.py --bin $(BIN)
+
+clean:
+	@rm -rf build
