@@ -1,0 +1,96 @@
+// Weights: the named tensors of a model, walked as a path walks folders. `w / "img_mod"` goes down, `w["weight"]`
+// takes. Taking copies nothing: a Weight is a name and a place in a memory-mapped file; it turns into a tensor of the
+// wanted dtype when a layer first asks, and everyone who shares the model shares that tensor. Patches (LoRA and kin,
+// merges) are laid over by name, giving another Weights that shares all the tensors it does not change.
+#pragma once
+#include <mutex>
+#include <set>
+#include <typeindex>
+
+#include "tensor/aten.h"
+
+namespace easel {
+
+namespace formats {
+class TensorFile;
+}
+
+// float32 weight in, float32 weight out (the same shape, or a wider one where a patch widens the model).
+using Patch = std::function<Tensor(const Tensor& weight)>;
+using Patches = std::map<std::string, std::vector<Patch>>;  // by name in the model, e.g. "time_embed.0.weight"
+
+// One weight. Cheap to copy. Thread-safe.
+class Weight {
+ public:
+  const std::string& name() const;
+  at::IntArrayRef sizes() const;  // as in the file
+  int64_t size(int64_t dim) const;
+  int64_t dim() const { return static_cast<int64_t>(sizes().size()); }
+  at::ScalarType file_dtype() const;
+
+  // The weight on x's device and in x's dtype, converted on first use and then kept.
+  Tensor like(const Tensor& x) const { return as(x.scalar_type(), x.device()); }
+  Tensor as(at::ScalarType dtype, at::Device device = at::kCPU) const;
+
+  // The weight as it is stored, patches applied, no copy kept.
+  Tensor once(at::ScalarType dtype) const;
+
+  // What `make` turns the weight into for `dtype` (packed for a matrix unit, say), made on first use and then kept in
+  // place of the plain tensor.
+  template <class T>
+  const T& packed(at::ScalarType dtype, const std::function<T(const Tensor&)>& make) const {
+    auto pack = [&]() -> std::shared_ptr<const void> { return std::make_shared<const T>(make(once(dtype))); };
+    return *static_cast<const T*>(packed_as(typeid(T), dtype, pack).get());
+  }
+
+  struct Slot;
+  explicit Weight(std::shared_ptr<Slot> slot) : slot_(std::move(slot)) {}
+
+ private:
+  std::shared_ptr<const void> packed_as(std::type_index type, at::ScalarType dtype,
+                                        const std::function<std::shared_ptr<const void>()>& make) const;
+  std::shared_ptr<Slot> slot_;
+};
+
+class Weights {
+ public:
+  using Rename = std::function<std::optional<std::string>(const std::string& file_name)>;
+
+  Weights() = default;
+  // Every tensor of `file` for which `rename` gives the model's own name; `rename` is the prefix cut off, by default.
+  // `held`: round to this dtype first (ComfyUI keeps text encoders in float16 whatever the file has).
+  Weights(std::shared_ptr<const formats::TensorFile> file, const Rename& rename,
+          std::optional<at::ScalarType> held = std::nullopt);
+  Weights(std::shared_ptr<const formats::TensorFile> file, const std::string& prefix,
+          std::optional<at::ScalarType> held = std::nullopt);
+  // Tensors in memory; `origin` stands in messages where a file's name would.
+  Weights(const std::map<std::string, Tensor>& tensors, std::string origin);
+
+  Weights operator/(const std::string& name) const;
+  Weights operator/(int64_t index) const { return *this / std::to_string(index); }
+
+  // The weight called `name` below this point; fails with its full name and its nearest neighbours if there is none.
+  Weight operator[](const std::string& name) const;
+  std::optional<Weight> find(const std::string& name) const;
+  bool has(const std::string& name) const;         // exactly this weight
+  bool any(const std::string& prefix = "") const;  // some weight whose name starts with prefix + "."; "" = any at all
+  int64_t count() const;                           // children numbered 0, 1, … directly below this point
+
+  std::vector<std::string> names() const;   // of the weights below this point, relative to it, sorted
+  std::vector<std::string> unused() const;  // those that no one has taken yet through this object or a child of it
+  const std::string& origin() const;        // the file's name, for messages
+
+  // The same weights with patches laid over, not yet used by anyone.
+  Weights patched(const Patches& patches) const;
+  // Lets go of every converted or packed copy (they come back when asked for).
+  void release() const;
+
+ private:
+  struct Table;
+  std::string full(const std::string& name) const { return prefix_ + name; }
+  std::shared_ptr<const Table> table_;
+  std::shared_ptr<std::set<std::string>> used_;
+  std::string prefix_;  // ends in "." unless empty
+};
+
+}  // namespace easel
