@@ -8,6 +8,10 @@
 function(easel_room room)
   cmake_parse_arguments(arg "TORCH" "" "LINK" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${room}/*.cpp)
+  if(NOT sources)  # a room of headers only
+    file(TOUCH ${CMAKE_BINARY_DIR}/${room}_empty.cpp)
+    set(sources ${CMAKE_BINARY_DIR}/${room}_empty.cpp)
+  endif()
   add_library(easel_${room} STATIC ${sources})
   target_include_directories(easel_${room} PUBLIC ${CMAKE_SOURCE_DIR}/src)
   target_link_libraries(easel_${room} PUBLIC ${arg_LINK})

@@ -1,4 +1,5 @@
-// The one header through which the torch rooms see libtorch; precompiled once and shared (never <torch/torch.h>, 11 s a file).
+// The one header through which the torch rooms see libtorch; precompiled once and shared (never <torch/torch.h>, 11 s a
+// file).
 #pragma once
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
