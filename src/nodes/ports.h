@@ -1,0 +1,82 @@
+// The types that travel between nodes, and their socket names.
+#pragma once
+#include "graph/port.h"
+#include "models/model.h"
+#include "sampling/conditioning.h"
+
+namespace easel {
+
+// Pixels [B, H, W, C] float32 in 0..1; C is 1, 3 or 4.
+struct Image {
+  Tensor pixels;
+};
+
+// Values [B, H, W] float32, 1 = masked.
+struct Mask {
+  Tensor values;
+};
+
+// A batch of latents in the VAE's own scale.
+struct Latent {
+  Tensor samples;                    // [B, C, H, W], or [B, C, T, H, W] for video
+  Tensor noise_mask;                 // [M, 1, h, w], 1 = to be sampled; undefined: everything
+  std::vector<int64_t> batch_index;  // which noise of the batch each latent takes; empty: 0, 1, 2, …
+};
+
+// Model kinds that are declared but cannot be loaded yet; no value of these is ever made.
+struct ControlNet {};
+struct UpscaleModel {};
+struct StyleModel {};
+struct Gligen {};
+struct ClipVision {};
+
+template <>
+struct Port<Image> : SocketPort<Image> {
+  static constexpr const char* type = "IMAGE";
+};
+template <>
+struct Port<Mask> : SocketPort<Mask> {
+  static constexpr const char* type = "MASK";
+};
+template <>
+struct Port<Latent> : SocketPort<Latent> {
+  static constexpr const char* type = "LATENT";
+};
+template <>
+struct Port<Model> : SocketPort<Model> {
+  static constexpr const char* type = "MODEL";
+};
+template <>
+struct Port<Clip> : SocketPort<Clip> {
+  static constexpr const char* type = "CLIP";
+};
+template <>
+struct Port<Vae> : SocketPort<Vae> {
+  static constexpr const char* type = "VAE";
+};
+template <>
+struct Port<sampling::ConditioningList> : SocketPort<sampling::ConditioningList> {
+  static constexpr const char* type = "CONDITIONING";
+};
+template <>
+struct Port<ControlNet> : SocketPort<ControlNet> {
+  static constexpr const char* type = "CONTROL_NET";
+};
+template <>
+struct Port<UpscaleModel> : SocketPort<UpscaleModel> {
+  static constexpr const char* type = "UPSCALE_MODEL";
+};
+template <>
+struct Port<StyleModel> : SocketPort<StyleModel> {
+  static constexpr const char* type = "STYLE_MODEL";
+};
+template <>
+struct Port<Gligen> : SocketPort<Gligen> {
+  static constexpr const char* type = "GLIGEN";
+};
+template <>
+struct Port<ClipVision> : SocketPort<ClipVision> {
+  static constexpr const char* type = "CLIP_VISION";
+};
+
+}  // namespace easel
