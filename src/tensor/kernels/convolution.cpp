@@ -1,0 +1,103 @@
+#include "tensor/kernels/convolution.h"
+
+#include <ATen/core/dispatch/Dispatcher.h>
+
+#include "base/error.h"
+#include "tensor/kernels/norm.h"
+
+namespace easel::kernels {
+
+namespace {
+
+using at::IntArrayRef;
+using Scalars = c10::List<std::optional<at::Scalar>>;
+using OptionalName = std::optional<std::string_view>;
+using OptionalTensor = std::optional<Tensor>;
+
+Tensor onednn_convolution(const PackedConvolution& c, const Tensor& x, std::string_view name, OptionalName algorithm) {
+  static const auto op =
+      c10::Dispatcher::singleton()
+          .findSchemaOrThrow("mkldnn::_convolution_pointwise", "")
+          .typed<Tensor(const Tensor&, const Tensor&, const OptionalTensor&, IntArrayRef, IntArrayRef, IntArrayRef,
+                        int64_t, std::string_view, Scalars, OptionalName)>();
+  return op.call(x, c.weight, c.bias, c.padding, c.stride, c.dilation, c.groups, name, Scalars(), algorithm);
+}
+
+Tensor onednn_convolution_add(const PackedConvolution& c, const Tensor& x, const Tensor& residual) {
+  static const auto op = c10::Dispatcher::singleton()
+                             .findSchemaOrThrow("mkldnn::_convolution_pointwise", "binary")
+                             .typed<Tensor(const Tensor&, const Tensor&, const Tensor&, const OptionalTensor&,
+                                           IntArrayRef, IntArrayRef, IntArrayRef, int64_t, std::string_view,
+                                           std::optional<at::Scalar>, OptionalName, Scalars, OptionalName)>();
+  return op.call(x, residual, c.weight, c.bias, c.padding, c.stride, c.dilation, c.groups, "add", {}, {}, Scalars(),
+                 {});
+}
+
+Tensor onednn_pack(const PackedConvolution& c, const Tensor& weight) {
+  static const auto op =
+      c10::Dispatcher::singleton()
+          .findSchemaOrThrow("mkldnn::_reorder_convolution_weight", "")
+          .typed<Tensor(const Tensor&, IntArrayRef, IntArrayRef, IntArrayRef, int64_t, at::OptionalIntArrayRef)>();
+  return op.call(weight, c.padding, c.stride, c.dilation, c.groups, {});
+}
+
+Tensor plain_convolution(const PackedConvolution& c, const Tensor& x) {
+  return at::conv2d(x, c.weight, c.bias, c.stride, c.padding, c.dilation, c.groups);
+}
+
+Tensor channels_last(const Tensor& x) { return x.contiguous(at::MemoryFormat::ChannelsLast); }
+
+void check_input(const char* function, const PackedConvolution& c, const Tensor& x) {
+  if (x.dim() != 4 || x.size(1) != c.in || x.scalar_type() != c.dtype) {
+    fail("{}: x is {} {}; the weight wants [B, {}, H, W] {}", function, c10::str(x.sizes()),
+         c10::toString(x.scalar_type()), c.in, c10::toString(c.dtype));
+  }
+}
+
+}  // namespace
+
+PackedConvolution pack_convolution(const Tensor& weight, const std::optional<Tensor>& bias,
+                                   const ConvolutionShape& shape) {
+  if (weight.dim() != 4 || (bias && bias->numel() != weight.size(0))) {
+    fail("pack_convolution: weight {} and bias {}; wanted [out, in/groups, kh, kw] and [out]", c10::str(weight.sizes()),
+         bias ? c10::str(bias->sizes()) : "none");
+  }
+  PackedConvolution c{.in = weight.size(1) * shape.groups,
+                      .out = weight.size(0),
+                      .kernel = {weight.size(2), weight.size(3)},
+                      .stride = shape.stride,
+                      .padding = shape.padding,
+                      .dilation = shape.dilation,
+                      .groups = shape.groups,
+                      .dtype = weight.scalar_type()};
+  if (bias) c.bias = bias->to(weight.scalar_type()).contiguous();
+  c.packed = weight.is_cpu() && weight.numel() > 0 && (c.dtype == at::kFloat || c.dtype == at::kBFloat16) &&
+             at::globalContext().hasMKLDNN();
+  c.weight = c.packed ? onednn_pack(c, weight.contiguous()) : weight;
+  return c;
+}
+
+Tensor convolution(const PackedConvolution& layer, const Tensor& x, Activation activation) {
+  check_input("convolution", layer, x);
+  const bool is_silu = activation == Activation::kSilu;
+  if (activation != Activation::kNone && !is_silu) fail("convolution: only silu can follow it");
+  if (!layer.packed) {
+    Tensor out = plain_convolution(layer, x);
+    return is_silu ? kernels::silu(out) : out;
+  }
+  return onednn_convolution(layer, channels_last(x), is_silu ? "swish" : "none", {});
+}
+
+Tensor convolution_add(const PackedConvolution& layer, const Tensor& x, const Tensor& residual) {
+  check_input("convolution_add", layer, x);
+  if (!layer.packed) return plain_convolution(layer, x) + residual;
+  return onednn_convolution_add(layer, channels_last(x), channels_last(residual));
+}
+
+Tensor upsample_nearest_2x(const Tensor& x) {
+  return at::upsample_nearest2d(channels_last(x), {x.size(2) * 2, x.size(3) * 2});
+}
+
+Tensor concat_channels(const Tensor& a, const Tensor& b) { return at::cat({channels_last(a), channels_last(b)}, 1); }
+
+}  // namespace easel::kernels
