@@ -1,0 +1,50 @@
+// The samplers: each walks x along the sigmas with a few model calls a step. One file per family; the table is
+// samplers.cpp.
+#pragma once
+#include <span>
+#include <string_view>
+
+#include "sampling/model_sampling.h"
+#include "sampling/schedulers.h"
+
+namespace easel {
+
+// Options that the sampler nodes offer; a sampler reads those it knows.
+struct SamplerOptions {
+  double eta = 1.0;      // share of the step's noise drawn anew
+  double s_noise = 1.0;  // its strength
+  double r = 0.5;        // dpmpp_sde: place of the midpoint
+  int64_t order = 4;     // lms
+  bool heun = false;     // dpmpp_2m_sde: "heun" instead of "midpoint"
+};
+
+// What a sampler works with. `model` gives the denoised latent at a noise level, and on request the negative side's
+// own.
+struct Walk {
+  std::function<Tensor(const Tensor& x, float sigma, Tensor* uncond)> model;
+  Tensor x;  // [B, C, H, W], noised to sigmas[0]
+  Sigmas sigmas;
+  const ModelSampling& sampling;
+  uint64_t seed = 0;
+  SamplerOptions options;
+  std::function<void(int64_t step, const Tensor& x, const Tensor& denoised)> report;
+
+  Tensor denoise(const Tensor& at, float sigma) const { return model(at, sigma, nullptr); }
+  int64_t steps() const { return static_cast<int64_t>(sigmas.size()) - 1; }
+};
+
+struct Sampler {
+  std::string name;
+  Tensor (*run)(Walk&) = nullptr;
+  SamplerOptions options;
+  bool fresh_inpaint_noise = false;  // ddim: the kept region is renoised with its own draw
+};
+
+// All 42, in ComfyUI's order; has_sampler says which of them are served.
+std::span<const std::string_view> sampler_names();
+bool has_sampler(std::string_view name);
+
+// Throws Error: "sampler 'x' is not there yet" or "unknown sampler".
+Sampler make_sampler(std::string_view name);
+
+}  // namespace easel
