@@ -1,0 +1,20 @@
+#include "nodes/all.h"
+
+namespace easel {
+
+void add_all_nodes(Registry& registry, const Services& services) {
+  add_sampling_nodes(registry, services);
+  add_loader_nodes(registry, services);
+  add_conditioning_nodes(registry);
+  add_vae_nodes(registry);
+  add_latent_nodes(registry);
+  add_image_nodes(registry);
+  add_image_file_nodes(registry, services);
+  add_mask_nodes(registry);
+  add_latent_file_nodes(registry, services);
+  add_primitive_nodes(registry);
+  add_string_nodes(registry);
+  add_preview_any_node(registry);
+}
+
+}  // namespace easel

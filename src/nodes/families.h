@@ -1,0 +1,37 @@
+// Every family of nodes, and the services it needs.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "graph/node.h"
+#include "models/checkpoint.h"
+
+namespace easel {
+
+class Folders;
+class ModelCache;
+
+// What the nodes are given by the program they run in. References outlive the registry.
+struct Services {
+  const Folders& folders;
+  ModelCache& models;
+  bool metadata = true;     // write prompt and workflow into files (--disable-metadata)
+  bool previews = false;    // --preview-method is not none
+  int64_t preview_size = 512;  // --preview-size: the longer side of a preview, in pixels
+};
+
+void add_primitive_nodes(Registry&);
+void add_string_nodes(Registry&);
+void add_image_nodes(Registry&);
+void add_mask_nodes(Registry&);
+void add_latent_nodes(Registry&);
+void add_conditioning_nodes(Registry&);
+void add_vae_nodes(Registry&);
+void add_sampling_nodes(Registry&, const Services&);
+void add_loader_nodes(Registry&, const Services&);
+void add_image_file_nodes(Registry&, const Services&);
+void add_latent_file_nodes(Registry&, const Services&);
+void add_preview_any_node(Registry&);
+
+}  // namespace easel
