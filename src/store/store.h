@@ -1,6 +1,6 @@
-// The durable queue and history. What was accepted survives a kill at any moment; a job is in the queue or in the history,
-// never in both. JSON texts pass through as they are. Every function may be called from any thread and throws easel::Error
-// when the storage fails (a full disk, a damaged file); nothing was changed then.
+// The durable queue and history. What was accepted survives a kill at any moment; a job is in the queue or in the
+// history, never in both. JSON texts pass through as they are. Every function may be called from any thread and throws
+// easel::Error when the storage fails (a full disk, a damaged file); nothing was changed then.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -54,7 +54,8 @@ class Store {
  public:
   virtual ~Store() = default;
 
-  // Durable when it returns. `number` is the place that was given. An id found in the history with other content leaves it.
+  // Durable when it returns. `number` is the place that was given. An id found in the history with other content leaves
+  // it.
   struct Accepted {
     Acceptance what;
     double number;
@@ -63,7 +64,8 @@ class Store {
 
   // The next job, marked as running with its attempt counted; none if nothing waits.
   virtual std::optional<Job> take() = 0;
-  // Puts a running job back at the head. `counted` false gives the attempt back (an orderly shutdown is nobody's fault).
+  // Puts a running job back at the head. `counted` false gives the attempt back (an orderly shutdown is nobody's
+  // fault).
   virtual void put_back(const std::string& prompt_id, int attempt, bool counted) = 0;
   // Moves a running job to the history. False (and nothing done) unless it still runs in this attempt.
   virtual bool finish(const std::string& prompt_id, int attempt, const Result& result) = 0;
@@ -85,9 +87,9 @@ struct Limits {
   int64_t history_bytes = int64_t{512} << 20;
 };
 
-// SQLite (WAL, synchronous=FULL). Locks `path`.lock, so a second server on the same file is refused. A damaged file is moved
-// aside to `path`.corrupt-<time> and an empty one begun, with an error in the log. Jobs that ran when the last server ended
-// stand at the head of the queue again.
+// SQLite (WAL, synchronous=FULL). Locks `path`.lock, so a second server on the same file is refused. A damaged file is
+// moved aside to `path`.corrupt-<time> and an empty one begun, with an error in the log. Jobs that ran when the last
+// server ended stand at the head of the queue again.
 std::unique_ptr<Store> open_sqlite(const std::filesystem::path& path, Limits limits = {});
 
 }  // namespace easel::store
