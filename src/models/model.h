@@ -24,9 +24,9 @@ class Model {
 
   // The network as samplers call it: x [B, C, H, W] float32, already scaled, to the raw prediction (float32). It stays
   // valid after the Model is gone.
-  sampling::Network network() const;
+  Network network() const;
 
-  sampling::ModelSampling sampling;  // sigmas, prediction type; nodes replace it in a copy
+  ModelSampling sampling;  // sigmas, prediction type; nodes replace it in a copy
 
   // Weights with all patches laid over, by the names used in `Patches`.
   Weights weights() const { return weights_.patched(patches_); }

@@ -22,9 +22,6 @@ struct PrecisionFlags {
 Precision choose_precision(const PrecisionFlags& flags);
 bool cpu_has_bf16();
 
-// "F16", "bfloat16", "fp8_e4m3fn", … both the names in model files and those in ComfyUI's weight_dtype inputs.
-at::ScalarType dtype_of(const std::string& name);
-
 // Threads for the kernels: physical cores, no more than the container's quota. Call once at start.
 int use_threads(int wanted = 0);
 

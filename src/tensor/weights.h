@@ -7,13 +7,14 @@
 #include <set>
 #include <typeindex>
 
+#include "formats/tensor_file.h"
 #include "tensor/aten.h"
 
 namespace easel {
 
-namespace formats {
-class TensorFile;
-}
+at::ScalarType torch_dtype(Dtype dtype);
+// A tensor over the file's own bytes (a copy where they are not aligned); it keeps the file open. Never write to it.
+Tensor view_of(const TensorFilePtr& file, const TensorSpan& span);
 
 // float32 weight in, float32 weight out (the same shape, or a wider one where a patch widens the model).
 using Patch = std::function<Tensor(const Tensor& weight)>;
@@ -59,10 +60,8 @@ class Weights {
   Weights() = default;
   // Every tensor of `file` for which `rename` gives the model's own name; `rename` is the prefix cut off, by default.
   // `held`: round to this dtype first (ComfyUI keeps text encoders in float16 whatever the file has).
-  Weights(std::shared_ptr<const formats::TensorFile> file, const Rename& rename,
-          std::optional<at::ScalarType> held = std::nullopt);
-  Weights(std::shared_ptr<const formats::TensorFile> file, const std::string& prefix,
-          std::optional<at::ScalarType> held = std::nullopt);
+  Weights(TensorFilePtr file, const Rename& rename, std::optional<at::ScalarType> held = std::nullopt);
+  Weights(TensorFilePtr file, const std::string& prefix, std::optional<at::ScalarType> held = std::nullopt);
   // Tensors in memory; `origin` stands in messages where a file's name would.
   Weights(const std::map<std::string, Tensor>& tensors, std::string origin);
 
