@@ -49,13 +49,21 @@ struct Port<Model> : SocketPort<Model> {
 template <>
 struct Port<Clip> : SocketPort<Clip> {
   static constexpr const char* type = "CLIP";
+  static Clip from(const Value& value) {
+    if (value.empty()) fail("the checkpoint has no text encoder in it; load one with CLIPLoader");
+    return SocketPort<Clip>::from(value);
+  }
 };
 template <>
 struct Port<Vae> : SocketPort<Vae> {
   static constexpr const char* type = "VAE";
+  static Vae from(const Value& value) {
+    if (value.empty()) fail("the checkpoint has no VAE in it; load one with VAELoader");
+    return SocketPort<Vae>::from(value);
+  }
 };
 template <>
-struct Port<sampling::ConditioningList> : SocketPort<sampling::ConditioningList> {
+struct Port<ConditioningList> : SocketPort<ConditioningList> {
   static constexpr const char* type = "CONDITIONING";
 };
 template <>
@@ -77,6 +85,13 @@ struct Port<Gligen> : SocketPort<Gligen> {
 template <>
 struct Port<ClipVision> : SocketPort<ClipVision> {
   static constexpr const char* type = "CLIP_VISION";
+};
+
+// An output that may have no value: a checkpoint without a VAE.
+template <class T>
+struct Port<std::optional<T>> {
+  static constexpr const char* type = Port<T>::type;
+  static Value wrap(std::optional<T> value) { return value ? Port<T>::wrap(std::move(*value)) : Value(); }
 };
 
 }  // namespace easel
