@@ -38,7 +38,7 @@ class Folders {
   bool has(const std::string& folder) const;  // legacy names ("unet", "clip") too
   // Search directories, first wins; empty for an unknown folder. They need not exist.
   const std::vector<std::filesystem::path>& model_roots(const std::string& folder) const;
-  // Extensions with their dot, in lower case; empty: every file ("folder" for diffusers: directories only).
+  // Extensions with their dot, in lower case; empty: every file ("folder", for diffusers, matches none).
   const std::vector<std::string>& extensions(const std::string& folder) const;
 
   // Relative paths ("sub/x.safetensors") of all the folder's files, sorted, each once. Follows symlinks, skips .git and

@@ -18,7 +18,7 @@ enum class Verdict {
 };
 
 struct Resolved {
-  std::filesystem::path path;  // absolute; set only when the verdict is kOk
+  std::filesystem::path path;  // absolute (clean_name: relative); set only when the verdict is kOk
   Verdict verdict = Verdict::kOk;
   std::string reason;  // why not, fit for an error message
   explicit operator bool() const { return verdict == Verdict::kOk; }
@@ -28,6 +28,10 @@ enum class Want {
   kAny,   // the path need not exist; what exists of it must be inside the root
   kFile,  // an existing regular file
 };
+
+// The check of the words alone: a relative path without "..", or why not. Looks at no disk. For model names, whose
+// folders may hold symlinks to elsewhere; everything else goes through resolve.
+Resolved clean_name(std::string_view subfolder, std::string_view name);
 
 // root / subfolder / name. Both may hold '/' between components; "." and empty components fall away. A name of "" with
 // a subfolder means the subfolder itself (only with kAny).

@@ -1,0 +1,21 @@
+// The files below a directory, remembered together with the directory times they were read at.
+#pragma once
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace easel::folders {
+
+struct Listing {
+  std::vector<std::string> files;                                      // relative to the root, in no order
+  std::vector<std::pair<std::filesystem::path, int64_t>> directories;  // and their modification times, ns; -1: absent
+
+  // False once any directory has changed since (or may have, within the clock's grain).
+  bool is_current() const;
+};
+
+// Walks `root`, following symlinks, never into itself; skips hidden files and folders. At most 200,000 files.
+Listing walk(const std::filesystem::path& root);
+
+}  // namespace easel::folders
