@@ -5,7 +5,7 @@ JOBS ?= $(shell nproc)
 BIN = $(BUILD)/bin
 CTEST = ctest --test-dir $(BUILD) --output-on-failure --no-tests=error
 
-.PHONY: help demo serve build test test-slow sanitize fuzz bench bench-peers packages deps clean
+.PHONY: help demo serve build test test-slow sanitize fuzz bench bench-peers packages deps deps-cuda build-tests ui-venv clean
 .DEFAULT_GOAL := help
 
 help:
@@ -23,6 +23,9 @@ packages:
 
 deps: packages
 	@python3 tools/setup/fetch.py
+
+deps-cuda: deps
+	@python3 tools/setup/fetch.py --cuda
 
 $(BUILD)/build.ninja: CMakeLists.txt CMakePresets.json
 	@cmake --preset $(notdir $(BUILD)) > $(BUILD).configure.log 2>&1 || { mkdir -p build; cat $(BUILD).configure.log; \

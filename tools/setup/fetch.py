@@ -17,14 +17,22 @@ PARTS = {
     "comfyui-frontend-package": [("comfyui_frontend_package/static/", "frontend/")],
     "open-clip-torch": [("open_clip/bpe_simple_vocab_16e6.txt.gz", "clip/bpe_simple_vocab_16e6.txt.gz")],
 }
-LEFT_OUT = re.compile(r"\.map$")  # the page's source maps: 17 MB that no browser asks for
+# A CUDA build takes these besides, listed in wheels-cuda.txt; of the NVIDIA wheels their libraries.
+CUDA_PARTS = {
+    "torch": [(f"torch/lib/lib{name}.so", f"torch/lib/lib{name}.so")
+              for name in ("torch_cuda", "c10_cuda", "torch_cuda_linalg", "torch_nvshmem", "caffe2_nvrtc")],
+}
+NVIDIA_PARTS = [("nvidia/", "nvidia/")]
+LEFT_OUT = re.compile(r"\.map$|\.a$|^nvidia/.*/include/")  # the page's source maps (17 MB), static libraries, CUDA's headers
 
 
-def pins():
-    for line in (HERE / "wheels.txt").read_text().splitlines():
-        found = re.match(r"([\w-]+)==(\S+) --hash=sha256:(\w+)$", line)
-        if found:
-            yield found.groups(), line
+def pins(cuda):
+    """(name, version, hash), the line, the stamp's name and what to unpack, for every wheel wanted."""
+    for file, parts, suffix in [("wheels.txt", PARTS, "")] + [("wheels-cuda.txt", CUDA_PARTS, "-cuda")] * cuda:
+        for line in (HERE / file).read_text().splitlines():
+            found = re.match(r"([\w-]+)==(\S+) --hash=sha256:(\w+)$", line)
+            if found:
+                yield found.groups(), line, found[1] + suffix, parts.get(found[1], NVIDIA_PARTS)
 
 
 def download(line, folder):
@@ -33,7 +41,8 @@ def download(line, folder):
     subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes", "--only-binary=:all:",
                     "--python-version", "3.11", "--implementation", "cp", "--abi", "cp311", "--abi", "abi3", "--abi", "none",
                     "--platform", "manylinux_2_28_x86_64", "--platform", "manylinux_2_25_x86_64",
-                    "--platform", "manylinux2014_x86_64", "--platform", "any",
+                    "--platform", "manylinux_2_27_x86_64", "--platform", "manylinux_2_18_x86_64",
+                    "--platform", "manylinux2014_x86_64", "--platform", "manylinux2010_x86_64", "--platform", "any",
                     "-d", folder, "-r", str(requirement)], check=True)
     return next(pathlib.Path(folder).glob("*.whl"))
 
@@ -54,15 +63,17 @@ def unpack(wheel, parts):
 def main():
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--only", nargs="*", help="names of the wheels to fetch (all of them by default)")
-    only = arguments.parse_args().only
-    for (name, version, digest), line in pins():
-        stamp = DEPS / "stamps" / f"{name}.sha256"
-        if (only and name not in only) or (stamp.exists() and stamp.read_text() == digest):
+    arguments.add_argument("--cuda", action="store_true", help="also what a CUDA build links (2.6 GB)")
+    options = arguments.parse_args()
+    DEPS.mkdir(exist_ok=True)
+    for (name, version, digest), line, label, parts in pins(options.cuda):
+        stamp = DEPS / "stamps" / f"{label}.sha256"
+        if (options.only and name not in options.only) or (stamp.exists() and stamp.read_text() == digest):
             continue
         print(f"fetching {name} {version}", flush=True)
-        with tempfile.TemporaryDirectory(dir=DEPS if DEPS.exists() else None) as folder:
+        with tempfile.TemporaryDirectory(dir=DEPS) as folder:
             try:
-                unpack(download(line, folder), PARTS[name])
+                unpack(download(line, folder), parts)
             except subprocess.CalledProcessError:
                 sys.exit(f"fetch.py: {name} {version} could not be fetched from PyPI; check the network (and the proxy or index "
                          "settings of pip: `python3 -m pip config list`), then run make again")
