@@ -78,17 +78,15 @@ struct Weight::Slot : Source {
 
   std::mutex mutex;  // guards what follows
   std::map<std::pair<at::ScalarType, std::string>, Tensor> kept;
-  std::map<std::pair<std::type_index, at::ScalarType>, std::shared_ptr<const void>> packed;
+  std::map<std::tuple<std::type_index, at::ScalarType, std::string>, std::shared_ptr<const void>> packed;
 
-  Tensor make(at::ScalarType wanted) const {
+  Tensor at_rest() const {
     auto weight = read();
     if (held) weight = weight.to(*held);
-    if (!patches.empty()) {
-      weight = weight.to(at::kFloat);
-      for (const auto& patch : patches) weight = patch(weight);
-      if (held) weight = weight.to(*held);
-    }
-    return weight.to(wanted);
+    if (patches.empty()) return weight;
+    weight = weight.to(at::kFloat);
+    for (const auto& patch : patches) weight = patch(weight);
+    return held ? weight.to(*held) : weight;
   }
 
   // Once converted, the file's pages need not stay in memory: they come back from the file if someone asks again.
@@ -104,25 +102,25 @@ const std::string& Weight::name() const { return slot_->name; }
 at::IntArrayRef Weight::sizes() const { return slot_->sizes; }
 int64_t Weight::size(int64_t dim) const { return slot_->sizes.at(dim < 0 ? dim + slot_->sizes.size() : dim); }
 at::ScalarType Weight::file_dtype() const { return slot_->dtype; }
-Tensor Weight::once(at::ScalarType dtype) const { return slot_->make(dtype); }
+Tensor Weight::at_rest() const { return slot_->at_rest(); }
 
 Tensor Weight::as(at::ScalarType dtype, at::Device device) const {
   std::lock_guard lock(slot_->mutex);
   auto& kept = slot_->kept[{dtype, device.str()}];
   if (!kept.defined()) {
-    kept = slot_->make(dtype).to(device);
+    kept = slot_->at_rest().to(device, dtype);
     if (slot_->mapped.data() != kept.const_data_ptr()) slot_->let_pages_go();
   }
   return kept;
 }
 
-std::shared_ptr<const void> Weight::packed_as(std::type_index type, at::ScalarType dtype,
+std::shared_ptr<const void> Weight::packed_as(std::type_index type, const Tensor& x,
                                               const std::function<std::shared_ptr<const void>()>& make) const {
   std::lock_guard lock(slot_->mutex);
-  auto& packed = slot_->packed[{type, dtype}];
+  auto& packed = slot_->packed[{type, x.scalar_type(), x.device().str()}];
   if (!packed) {
     packed = make();
-    if (slot_->dtype != dtype) slot_->let_pages_go();
+    slot_->let_pages_go();
   }
   return packed;
 }

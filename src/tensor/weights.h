@@ -33,22 +33,25 @@ class Weight {
   Tensor like(const Tensor& x) const { return as(x.scalar_type(), x.device()); }
   Tensor as(at::ScalarType dtype, at::Device device = at::kCPU) const;
 
-  // The weight as it is stored, patches applied, no copy kept.
-  Tensor once(at::ScalarType dtype) const;
+  // Made anew, patches applied, no copy kept: in `dtype`, or in the dtype it rests in (the file's, as a rule).
+  Tensor once(at::ScalarType dtype) const { return at_rest().to(dtype); }
+  Tensor at_rest() const;
 
-  // What `make` turns the weight into for `dtype` (packed for a matrix unit, say), made on first use and then kept in
-  // place of the plain tensor.
+  // What `make` turns the weight (on x's device, in x's dtype) into, packed for a matrix unit, say. Made on first use
+  // and then kept in place of the plain tensor.
   template <class T>
-  const T& packed(at::ScalarType dtype, const std::function<T(const Tensor&)>& make) const {
-    auto pack = [&]() -> std::shared_ptr<const void> { return std::make_shared<const T>(make(once(dtype))); };
-    return *static_cast<const T*>(packed_as(typeid(T), dtype, pack).get());
+  const T& packed(const Tensor& x, const std::function<T(const Tensor&)>& make) const {
+    auto pack = [&]() -> std::shared_ptr<const void> {
+      return std::make_shared<const T>(make(once(x.scalar_type()).to(x.device())));
+    };
+    return *static_cast<const T*>(packed_as(typeid(T), x, pack).get());
   }
 
   struct Slot;
   explicit Weight(std::shared_ptr<Slot> slot) : slot_(std::move(slot)) {}
 
  private:
-  std::shared_ptr<const void> packed_as(std::type_index type, at::ScalarType dtype,
+  std::shared_ptr<const void> packed_as(std::type_index type, const Tensor& x,
                                         const std::function<std::shared_ptr<const void>()>& make) const;
   std::shared_ptr<Slot> slot_;
 };

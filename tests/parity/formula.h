@@ -2,6 +2,9 @@
 //   mean + std * sqrt(3) * (2 u - 1),  u = (splitmix64(fnv1a64(NAME) + (i + 1) * 0x9E3779B97F4A7C15) >> 40) / 2^24
 // computed in float64 and rounded once to the dtype.
 #pragma once
+#include <bit>
+#include <cmath>
+
 #include "tensor/aten.h"
 
 namespace easel::parity {
@@ -20,25 +23,32 @@ inline double formula_element(uint64_t name_hash, int64_t i, double mean, double
   return mean + scaled_std * (2.0 * (static_cast<double>(z >> 40) / (1 << 24)) - 1.0);
 }
 
+// To float32 with the last bit set where the value is not exact (rounding to odd), so that a second rounding, to
+// float16, falls as one rounding of the double would.
+inline float round_to_odd(double value) {
+  float near = static_cast<float>(value);
+  if (static_cast<double>(near) == value) return near;
+  auto bits = std::bit_cast<uint32_t>(near);
+  if (std::abs(static_cast<double>(near)) > std::abs(value)) --bits;
+  return std::bit_cast<float>(bits | 1u);
+}
+
 // float32 or float16, row-major.
 inline Tensor formula(const std::string& name, at::IntArrayRef shape, double mean = 0, double std = 1,
                       at::ScalarType dtype = at::kFloat) {
   auto tensor = at::empty(shape, dtype);
   const auto hash = fnv1a64(name);
   const double scaled = std * std::sqrt(3.0);
-  auto fill = [&](auto* out) {
-    at::parallel_for(0, tensor.numel(), 1 << 16, [&](int64_t begin, int64_t end) {
-      // Through float32, as numpy's conversion of a double to half is correctly rounded and c10::Half's goes the same
-      // way except on ties of the second rounding, which 24 bits of u cannot tell apart at these magnitudes.
-      using T = std::remove_pointer_t<decltype(out)>;
-      for (int64_t i = begin; i < end; ++i) out[i] = static_cast<T>(formula_element(hash, i, mean, scaled));
-    });
-  };
-  if (dtype == at::kFloat) {
-    fill(tensor.data_ptr<float>());
-  } else {
-    fill(tensor.data_ptr<at::Half>());
-  }
+  at::parallel_for(0, tensor.numel(), 1 << 16, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const double value = formula_element(hash, i, mean, scaled);
+      if (dtype == at::kFloat) {
+        tensor.data_ptr<float>()[i] = static_cast<float>(value);
+      } else {
+        tensor.data_ptr<at::Half>()[i] = round_to_odd(value);
+      }
+    }
+  });
   return tensor;
 }
 
