@@ -27,7 +27,7 @@ class PythonRegex {
   // Throws Error, naming the pattern, where it is malformed.
   PythonRegex(const std::string& pattern, RegexFlags flags);
 
-  int group_count() const { return pattern_->groups(); }
+  int group_count() const { return group_count_; }
 
   // Python's finditer: non-overlapping matches, empty ones too, but at most `limit` where that is not 0.
   std::vector<RegexMatch> find(const std::string& text, size_t limit = 0) const;
@@ -36,14 +36,15 @@ class PythonRegex {
   std::string substitute(const std::string& text, const std::string& replacement, size_t count = 0) const;
 
  private:
-  struct Pattern {
-    std::unique_ptr<icu::RegexPattern> compiled;
-    int group_count = 0;
-    int groups() const { return group_count; }
+  // A piece of a template: literal text, then the group that follows it (-1: none).
+  struct Piece {
+    icu::UnicodeString text;
+    int group = -1;
   };
-  std::vector<std::pair<icu::UnicodeString, int>> parse_template(const std::string& replacement) const;
+  std::vector<Piece> parse_template(const std::string& replacement) const;
 
-  std::shared_ptr<const Pattern> pattern_;
+  std::shared_ptr<const icu::RegexPattern> pattern_;
+  int group_count_ = 0;
   std::map<std::string, int> names_;
 };
 
