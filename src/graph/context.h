@@ -13,7 +13,7 @@ struct Interrupted {};
 
 // An encoded preview picture of a running node, made only when somebody looks.
 struct Preview {
-  std::string mime;   // "image/jpeg" or "image/png"
+  std::string mime;  // "image/jpeg" or "image/png"
   std::string bytes;
 };
 
@@ -21,14 +21,14 @@ class Context {
  public:
   virtual ~Context() = default;
 
-  virtual const std::string& node_id() const = 0;           // UNIQUE_ID
-  virtual const std::string& prompt_json() const = 0;       // PROMPT: the validated API prompt, as ASCII JSON text
-  virtual const OrderedJson& extra_pnginfo() const = 0;     // EXTRA_PNGINFO: an object (perhaps empty); values as sent
+  virtual const std::string& node_id() const = 0;        // UNIQUE_ID
+  virtual const std::string& prompt_json() const = 0;    // PROMPT: the validated API prompt, as ASCII JSON text
+  virtual const OrderedJson& extra_pnginfo() const = 0;  // EXTRA_PNGINFO: an object (perhaps empty); values as sent
 
   // One step done. `preview` is called only when the client wants previews. Throws Interrupted.
   virtual void progress(int64_t value, int64_t max, const std::function<Preview()>& preview = {}) = 0;
-  virtual void check_interrupt() = 0;                       // throws Interrupted
-  virtual void text(const std::string& message) = 0;        // progress text shown on the node
+  virtual void check_interrupt() = 0;                 // throws Interrupted
+  virtual void text(const std::string& message) = 0;  // progress text shown on the node
 };
 
 }  // namespace easel

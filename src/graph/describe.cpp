@@ -11,24 +11,6 @@ bool is_name_list(const Input& input) {
   return input.type == "COMBO" && (!input.choices.empty() || !input.source.folder.empty());
 }
 
-OrderedJson input_info(const Node& node, const Input& input, const Choices& choices) {
-  OrderedJson options = input.options;
-  if (input.lazy) options["lazy"] = true;
-  if (input.raw_link) options["rawLink"] = true;
-  if (is_name_list(input) && !node.v3) {
-    OrderedJson info = OrderedJson::array({choices_of(input, choices)});
-    if (!options.empty()) info.push_back(std::move(options));
-    return info;
-  }
-  if (is_name_list(input)) {
-    options["multiselect"] = options.value("multiselect", false);
-    options["options"] = choices_of(input, choices);
-  }
-  OrderedJson info = OrderedJson::array({input.type});
-  if (node.v3 || !options.empty()) info.push_back(std::move(options));
-  return info;
-}
-
 OrderedJson write_source(const FileSource& source) {
   OrderedJson json = {{"folder", source.folder}};
   if (!source.kind.empty()) json["kind"] = source.kind;
@@ -114,6 +96,26 @@ Node read_node(const OrderedJson& json) {
 }
 
 }  // namespace
+
+bool is_v1_combo(const Node& node, const Input& input) { return !node.v3 && is_name_list(input); }
+
+OrderedJson input_info(const Node& node, const Input& input, const Choices& choices) {
+  OrderedJson options = input.options;
+  if (input.lazy) options["lazy"] = true;
+  if (input.raw_link) options["rawLink"] = true;
+  if (is_v1_combo(node, input)) {
+    OrderedJson info = OrderedJson::array({choices_of(input, choices)});
+    if (!options.empty()) info.push_back(std::move(options));
+    return info;
+  }
+  if (is_name_list(input)) {
+    options["multiselect"] = options.value("multiselect", false);
+    options["options"] = choices_of(input, choices);
+  }
+  OrderedJson info = OrderedJson::array({input.type});
+  if (node.v3 || !options.empty()) info.push_back(std::move(options));
+  return info;
+}
 
 std::vector<std::string> choices_of(const Input& input, const Choices& choices) {
   if (input.source.folder.empty()) return input.choices;

@@ -14,6 +14,12 @@ using Choices = std::function<std::vector<std::string>(const FileSource&)>;
 // The choices of a COMBO: those declared, or files and then `extra`.
 std::vector<std::string> choices_of(const Input& input, const Choices& choices);
 
+// How an input shows there, and in validation errors: [type] or [type, options].
+OrderedJson input_info(const Node& node, const Input& input, const Choices& choices);
+
+// Whether its type shows as the list of its choices and a constant must be one of them.
+bool is_v1_combo(const Node& node, const Input& input);
+
 // One entry of /object_info, in the node's dialect: V1 combos are [[names], {…}], V3's ["COMBO", {"options": [names],
 // …}].
 OrderedJson object_info(const Node& node, const Choices& choices);

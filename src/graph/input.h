@@ -19,8 +19,9 @@ struct FileSource {
 
 struct Input {
   std::string name;
-  std::string type;                  // "INT", "IMAGE", "COMBO", "*", "IMAGE,FLOAT"
-  OrderedJson options = OrderedJson::object();  // as /object_info shows them: default, min, max, step, multiline, tooltip, …
+  std::string type;  // "INT", "IMAGE", "COMBO", "*", "IMAGE,FLOAT"
+  OrderedJson options =
+      OrderedJson::object();         // as /object_info shows them: default, min, max, step, multiline, tooltip, …
   std::vector<std::string> choices;  // COMBO
   FileSource source;                 // COMBO filled from files; folder empty otherwise
   bool optional = false;             // set from the signature (std::optional<T>)
@@ -30,7 +31,7 @@ struct Input {
 
 struct Output {
   std::string type;
-  std::string name;     // as shown; the type where none is given
+  std::string name;  // as shown; the type where none is given
   bool is_list = false;
   std::string tooltip;
 };

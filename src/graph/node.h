@@ -14,17 +14,17 @@ inline constexpr int64_t kMaxResolution = 16384;
 
 struct Node {
   std::string id;
-  std::string title;              // display name; the id where none is given (null in /object_info for a V3 node)
+  std::string title;  // display name; the id where none is given (null in /object_info for a V3 node)
   std::string category;
   std::string about;
   std::vector<Input> inputs;
-  std::vector<Output> outputs;    // names and tooltips; types and is_list are filled in from the signature
+  std::vector<Output> outputs;  // names and tooltips; types and is_list are filled in from the signature
   Run run;
   bool is_output = false;
-  bool v3 = false;                // which of ComfyUI's two dialects /object_info uses for it
+  bool v3 = false;  // which of ComfyUI's two dialects /object_info uses for it
   bool deprecated = false, experimental = false;
   std::vector<std::pair<std::string, std::string>> hidden;  // {"prompt", "PROMPT"}, …; the values come from Context
-  std::string module = "nodes";   // python_module: which of ComfyUI's files declares it
+  std::string module = "nodes";                             // python_module: which of ComfyUI's files declares it
   bool not_idempotent = false;
 
   // IS_CHANGED: called once a prompt with the constants (in declared order, links empty); a change of the returned JSON

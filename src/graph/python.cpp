@@ -176,7 +176,8 @@ std::string repr(const Json& value) {
     }
     case Json::value_t::object: {
       std::string out = "{";
-      for (const auto& [key, item] : value.items()) out += (out.size() > 1 ? ", " : "") + quote(key) + ": " + repr(item);
+      for (const auto& [key, item] : value.items())
+        out += (out.size() > 1 ? ", " : "") + quote(key) + ": " + repr(item);
       return out + "}";
     }
     default:

@@ -151,7 +151,9 @@ class Run {
   const std::vector<detail::OutputType>& results() const { return results_; }
 
   // `arguments` are in the order of the declared inputs.
-  Returned operator()(Context& context, const std::vector<Argument>& arguments) const { return call_(context, arguments); }
+  Returned operator()(Context& context, const std::vector<Argument>& arguments) const {
+    return call_(context, arguments);
+  }
 
  private:
   template <class F, class R, class... A>
@@ -177,7 +179,8 @@ class Run {
   }
   template <class R, class... A, class F, size_t... I>
   static Returned invoke(F&& function, const std::vector<Argument>& arguments, std::index_sequence<I...>) {
-    if (arguments.size() != sizeof...(A)) fail("Run: {} arguments came, {} are declared", arguments.size(), sizeof...(A));
+    if (arguments.size() != sizeof...(A))
+      fail("Run: {} arguments came, {} are declared", arguments.size(), sizeof...(A));
     if constexpr (std::is_void_v<R>) {
       function(detail::Param<std::decay_t<A>>::from(arguments[I])...);
       return {{}, nullptr};

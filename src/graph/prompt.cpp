@@ -1,0 +1,84 @@
+#include "graph/prompt.h"
+
+#include "base/error.h"
+#include "graph/prompt_reader.h"
+
+namespace easel {
+
+const PromptInput* PromptNode::input(std::string_view name) const {
+  for (const PromptInput& input : inputs)
+    if (input.name == name) return &input;
+  return nullptr;
+}
+
+PromptInput* PromptNode::input(std::string_view name) {
+  return const_cast<PromptInput*>(std::as_const(*this).input(name));
+}
+
+size_t Prompt::find(std::string_view id) const {
+  auto found = index.find(id);
+  return found == index.end() ? kNone : found->second;
+}
+
+Prompt parse_prompt(std::string_view text, const PromptLimits& limits) {
+  PromptReader reader(text, limits, PromptReader::Level::Prompt);
+  reader.read();
+  return std::move(*reader.body.prompt);
+}
+
+PromptBody parse_prompt_body(std::string_view text, const PromptLimits& limits) {
+  PromptReader reader(text, limits, PromptReader::Level::Body);
+  reader.read();
+  return std::move(reader.body);
+}
+
+Json parse_json(std::string_view text, const PromptLimits& limits) {
+  PromptReader reader(text, limits, PromptReader::Level::Value);
+  reader.read();
+  return std::move(reader.value);
+}
+
+bool reads_as_link(const Json& value) {
+  return value.is_array() && value.size() == 2 && value[0].is_string() && value[1].is_number_integer();
+}
+
+namespace {
+
+void write_input(const PromptInput& input, std::string& out) {
+  if (const Link* link = input.link()) {
+    out += "[" + Json(link->node).dump(-1, ' ', true) + ", " + std::to_string(link->slot) + "]";
+  } else if (reads_as_link(*input.constant())) {
+    out += Json({{"__value__", *input.constant()}}).dump(-1, ' ', true);
+  } else {
+    out += input.constant()->dump(-1, ' ', true);
+  }
+}
+
+void write_node(const PromptNode& node, std::string& out) {
+  out += "{\"inputs\": {";
+  bool first = true;
+  for (const PromptInput& input : node.inputs) {
+    out += (first ? "" : ", ") + Json(input.name).dump(-1, ' ', true) + ": ";
+    write_input(input, out);
+    first = false;
+  }
+  out += "}";
+  if (node.class_type) out += ", \"class_type\": " + Json(*node.class_type).dump(-1, ' ', true);
+  for (const auto& [key, value] : node.others.items())
+    out += ", " + Json(key).dump(-1, ' ', true) + ": " + value.dump(-1, ' ', true);
+  out += "}";
+}
+
+}  // namespace
+
+std::string prompt_to_json(const Prompt& prompt) {
+  std::string out = "{";
+  for (const PromptNode& node : prompt.nodes) {
+    if (out.size() > 1) out += ", ";
+    out += Json(node.id).dump(-1, ' ', true) + ": ";
+    write_node(node, out);
+  }
+  return out + "}";
+}
+
+}  // namespace easel
