@@ -1,0 +1,78 @@
+// Who listens on /ws, and what goes to whom. Any thread may send; each socket has its own bounded outbox, so a client
+// that does not read delays nobody. Also remembers the running prompt's last words for those who come back.
+#pragma once
+#include <functional>
+#include <list>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "server/outbox.h"
+
+namespace easel::server {
+
+// To whom a message about a prompt goes. A prompt without client_id (nothing) has no owner.
+using ClientId = std::optional<std::string>;
+
+class Hub {
+ public:
+  // One open socket. web_socket.cpp makes it, the hub's mutex guards it.
+  struct Peer {
+    std::string sid;
+    std::function<void()> wake;     // something waits in the outbox, or closing was set; called under the lock
+    bool preview_metadata = false;  // the client's feature flag
+    bool closing = false;           // fell behind: to be closed with 1013
+    Outbox outbox;
+  };
+
+  explicit Hub(uint64_t max_upload_size);
+
+  // `queue_remaining` is asked for every status message: pending and running.
+  void on_status(std::function<size_t()> queue_remaining) { queue_remaining_ = std::move(queue_remaining); }
+
+  // Several sockets may share a sid (two tabs); the oldest of more than 16 is closed. Queues the status with the sid,
+  // and where this sid's prompt runs, the last `executing` and `progress_state`.
+  std::shared_ptr<Peer> connect(const std::string& sid, std::function<void()> wake);
+  void disconnect(const std::shared_ptr<Peer>& peer);
+  // A text frame from the client: only feature_flags means something, and is answered.
+  void receive(const std::shared_ptr<Peer>& peer, const std::string& text, bool first);
+  SharedFrame next(const std::shared_ptr<Peer>& peer);  // null when there is nothing to send
+  bool is_closing(const std::shared_ptr<Peer>& peer) const;
+
+  void send_status();
+  // To the sockets of `client`; nobody's when it has no value.
+  void send(const ClientId& client, const std::string& type, const std::string& data);
+  // As send, but to everybody when the prompt has no owner.
+  void send_or_broadcast(const ClientId& client, const std::string& type, const std::string& data);
+  // A preview picture: event 4 to those who announced supports_preview_metadata, event 1 to the others.
+  void send_preview(const ClientId& client, const std::string& metadata, const std::string& mime,
+                    const std::string& bytes);
+  void send_text(const ClientId& client, const std::string& node, const std::string& text);
+
+  // The running prompt is over: nothing to repeat to those who reconnect.
+  void forget_running();
+
+  std::string features() const;  // the JSON of GET /features and of the answer on the socket
+  size_t count() const;
+
+ private:
+  SharedFrame status_frame(const std::string* sid) const;
+  void push(Peer& peer, const SharedFrame& frame);
+  template <class F>
+  void each(const ClientId& client, bool broadcast, F visit);
+  void remember(const ClientId& client, const std::string& type, const SharedFrame& frame);
+
+  const uint64_t max_upload_size_;
+  std::function<size_t()> queue_remaining_;
+
+  mutable std::mutex mutex_;  // guards all below, and every Peer
+  std::list<std::shared_ptr<Peer>> peers_;
+  std::multimap<std::string, std::list<std::shared_ptr<Peer>>::iterator> by_sid_;  // oldest first within a sid
+  ClientId running_;
+  SharedFrame executing_, progress_state_;
+};
+
+}  // namespace easel::server

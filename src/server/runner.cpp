@@ -1,0 +1,348 @@
+#include "server/runner.h"
+
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "graph/prompt.h"
+#include "wire/spawn.h"
+
+namespace easel::server {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr int kMaxAttempts = 2;
+constexpr auto kPing = 15s, kSilence = 120s;  // a worker that does not even answer a ping for that long is stuck
+constexpr auto kOldFigures = 1s;
+constexpr int kDrainMs = 10'000;
+
+// The worker's send buffer is never full unless it is stuck: then a send must not hold the supervisor for ever.
+void bound_sends(int fd) {
+  const timeval limit{60, 0};
+  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+}
+
+}  // namespace
+
+Runner::Runner(RunnerOptions options, store::Store& store, Hub& hub)
+    : options_(std::move(options)), store_(store), hub_(hub) {}
+
+Runner::~Runner() { stop(); }
+
+void Runner::start() {
+  supervisor_ = std::thread([this] { supervise(); });
+}
+
+void Runner::wake() {
+  {
+    std::lock_guard lock(mutex_);
+    work_may_wait_ = true;
+  }
+  wake_.notify_all();
+}
+
+void Runner::interrupt(const std::optional<std::string>& prompt_id) {
+  {
+    std::lock_guard lock(mutex_);
+    if (!running_ || (prompt_id && *prompt_id != running_->job().prompt_id)) return;
+    interrupt_asked_ = true;
+    outgoing_.push_back(wire::Interrupt{running_->job().prompt_id});
+  }
+  wake_.notify_all();
+}
+
+void Runner::free(bool unload_models, bool free_memory) {
+  {
+    std::lock_guard lock(mutex_);
+    if (!ready_ || outgoing_.size() > 100) return;  // without a worker there is nothing to free
+    outgoing_.push_back(wire::Free{unload_models, free_memory});
+  }
+  wake_.notify_all();
+}
+
+bool Runner::wait_ready(std::chrono::milliseconds limit) {
+  std::unique_lock lock(mutex_);
+  return wake_.wait_for(lock, limit, [this] { return ready_ || stopping_; }) && ready_;
+}
+
+WorkerFacts Runner::facts() {
+  std::lock_guard lock(mutex_);
+  if (ready_ && Clock::now() - asked_memory_ > kOldFigures) {
+    asked_memory_ = Clock::now();
+    outgoing_.push_back(wire::MemoryQuery{});
+    wake_.notify_all();
+  }
+  facts_.ready = ready_;
+  return facts_;
+}
+
+void Runner::stop() {
+  {
+    std::lock_guard lock(mutex_);
+    hurry_ = stopping_;
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  static std::mutex joining;
+  std::lock_guard lock(joining);
+  if (supervisor_.joinable()) supervisor_.join();
+}
+
+// ---- the supervisor ----------------------------------------------------------------------------------------------
+
+void Runner::supervise() {
+  for (;;) {
+    const bool started = start_worker();
+    if (started) {
+      serve_worker();
+      end_worker();
+    }
+    std::unique_lock lock(mutex_);
+    if (!started || Clock::now() - born_ < 5s) ++failures_;
+    const auto pause =
+        failures_ == 0 ? 0ms : std::min<std::chrono::milliseconds>(10s, 100ms << std::min(failures_, 10));
+    if (wake_.wait_for(lock, pause, [this] { return stopping_; })) return;
+  }
+}
+
+bool Runner::start_worker() {
+  try {
+    const wire::Child child = wire::spawn(options_.command);
+    bound_sends(child.fd);
+    pid_ = child.pid;
+    channel_ = std::make_shared<wire::Channel>(child.fd);
+  } catch (const std::exception& error) {
+    log::error("the worker cannot be started: {}", error.what());
+    return false;
+  }
+  born_ = Clock::now();
+  {
+    std::lock_guard lock(mutex_);
+    ready_ = gone_ = false;
+    outgoing_.clear();
+    work_may_wait_ = true;
+    heard_ = born_;
+  }
+  reader_ = std::thread([this, channel = channel_] { read(channel); });
+  return true;
+}
+
+void Runner::serve_worker() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    wake_.wait_for(lock, kPing, [this] {
+      return stopping_ || gone_ || !outgoing_.empty() || (ready_ && !running_ && work_may_wait_);
+    });
+    if (gone_ || stopping_) return;
+    if (!outgoing_.empty()) {
+      const wire::Message message = std::move(outgoing_.front());
+      outgoing_.pop_front();
+      lock.unlock();
+      send(message);
+      lock.lock();
+    } else if (ready_ && !running_ && work_may_wait_) {
+      work_may_wait_ = false;
+      lock.unlock();
+      const bool more = take_next();
+      lock.lock();
+      work_may_wait_ = work_may_wait_ || more;
+    } else if (ready_) {
+      if (Clock::now() - heard_ > kSilence) {
+        log::error("the worker has not answered for {} s: it is killed", kSilence.count());
+        kill(pid_, SIGKILL);
+        return;
+      }
+      outgoing_.push_back(wire::MemoryQuery{});
+    }
+  }
+}
+
+// True when it is worth asking again.
+bool Runner::take_next() {
+  std::optional<store::Job> job;
+  try {
+    job = store_.take();
+  } catch (const std::exception& error) {
+    log::error("{}", error.what());
+    std::this_thread::sleep_for(1s);
+    return true;
+  }
+  if (!job) return false;
+  auto report = std::make_shared<RunReport>(std::move(*job), hub_);
+  hub_.send_status();
+  if (report->job().attempt > kMaxAttempts) {
+    finish_in_store(*report, report->failed(fmt::format("This prompt was begun {} times, and each time the server or "
+                                                        "its worker ended before it was done; it is given up. "
+                                                        "A likely cause is that memory ran out.",
+                                                        kMaxAttempts)));
+    report->say_over();
+    return true;
+  }
+  wire::Run run;
+  run.prompt_id = report->job().prompt_id;
+  run.prompt = report->job().prompt;
+  const Json outputs = Json::parse(report->job().outputs, nullptr, false);
+  if (outputs.is_array())
+    for (const Json& id : outputs)
+      if (id.is_string()) run.outputs.push_back(id);
+  run.extra_pnginfo = report->extra_pnginfo();
+  const std::string& wish = report->preview_method();
+  run.preview_method =
+      wish == "none" || wish == "auto" || wish == "latent2rgb" || wish == "taesd" ? wish : options_.preview_method;
+  run.preview_size = options_.preview_size;
+  std::lock_guard lock(mutex_);
+  running_ = std::move(report);
+  interrupt_asked_ = false;
+  outgoing_.push_back(std::move(run));
+  return false;
+}
+
+void Runner::send(const wire::Message& message) {
+  try {
+    channel_->send(message);
+  } catch (const std::exception& error) {
+    log::warn("the worker cannot be reached: {}", error.what());
+    channel_->shut_down();  // the reader sees the end and says the rest
+  }
+}
+
+// Reaps the worker; what ran goes back to the queue or into the history.
+void Runner::end_worker() {
+  bool draining, hurry;
+  {
+    std::lock_guard lock(mutex_);
+    draining = stopping_, hurry = hurry_;
+  }
+  if (draining && !hurry) {
+    send(wire::Shutdown{});
+    std::unique_lock lock(mutex_);
+    wake_.wait_for(lock, std::chrono::milliseconds(kDrainMs), [this] { return gone_ || hurry_; });
+    hurry = hurry_;
+  }
+  channel_->shut_down();
+  const int status = wire::stop(pid_, hurry ? 0 : 2000);
+  reader_.join();
+  worker_died(wire::describe_end(status));
+  std::lock_guard lock(mutex_);
+  ready_ = false;
+  channel_ = nullptr;
+}
+
+void Runner::worker_died(const std::string& how) {
+  std::shared_ptr<RunReport> report;
+  bool draining, interrupted;
+  {
+    std::lock_guard lock(mutex_);
+    report = std::move(running_);
+    running_ = nullptr;
+    draining = stopping_, interrupted = interrupt_asked_;
+  }
+  if (!report) {
+    if (!draining) log::error("the worker {}; another is started", how);
+    return;
+  }
+  const store::Job& job = report->job();
+  if (draining) {
+    log::info("prompt {} goes back to the head of the queue", job.prompt_id);
+    store_.put_back(job.prompt_id, job.attempt, false);
+    return;
+  }
+  log::error("the worker {} {} of prompt {} (attempt {} of {}); another is started", how, report->place(),
+             job.prompt_id, job.attempt, kMaxAttempts);
+  if (interrupted) {
+    finish_in_store(*report, report->interrupted());
+    report->say_over();
+  } else if (job.attempt < kMaxAttempts) {
+    store_.put_back(job.prompt_id, job.attempt, true);
+    hub_.send_status();
+  } else {
+    finish_in_store(*report, report->failed(fmt::format("The worker process {} {}, as in the attempt before; the "
+                                                        "prompt is given up. A likely cause is that memory ran out: "
+                                                        "try a smaller picture or batch.",
+                                                        how, report->place())));
+    report->say_over();
+  }
+}
+
+// ---- the reader --------------------------------------------------------------------------------------------------
+
+void Runner::read(std::shared_ptr<wire::Channel> channel) {
+  try {
+    while (const auto message = channel->receive()) receive(*message);
+  } catch (const std::exception& error) {
+    log::error("the worker sent something wrong: {}", error.what());
+  }
+  {
+    std::lock_guard lock(mutex_);
+    gone_ = true;
+  }
+  wake_.notify_all();
+}
+
+void Runner::receive(const wire::Message& message) {
+  std::shared_ptr<RunReport> report;
+  bool draining, interrupted;
+  {
+    std::lock_guard lock(mutex_);
+    heard_ = Clock::now();
+    report = running_;
+    draining = stopping_, interrupted = interrupt_asked_;
+  }
+  if (const auto* hello = std::get_if<wire::Hello>(&message)) {
+    if (hello->protocol != wire::kProtocol)
+      fail("protocol {} came, {} is spoken here; perhaps easel and easel-worker are of different versions",
+           hello->protocol, wire::kProtocol);
+    std::lock_guard lock(mutex_);
+    facts_ = {true, hello->version, hello->pytorch_version, hello->devices, 0};
+    ready_ = true;
+    log::info("worker ready after {:.2f} s (process {})", std::chrono::duration<double>(Clock::now() - born_).count(),
+              hello->pid);
+    wake_.notify_all();
+  } else if (const auto* memory = std::get_if<wire::Memory>(&message)) {
+    std::lock_guard lock(mutex_);
+    facts_.devices = memory->devices, facts_.resident = memory->resident;
+  } else if (const auto* line = std::get_if<wire::Log>(&message)) {
+    spdlog::log(spdlog::level::from_str(line->level), "{}", line->text);
+  } else if (report) {
+    const auto* finished = std::get_if<wire::Finished>(&message);
+    // The interrupt of a shutdown is no end: the prompt runs again after the restart, and nobody hears of this.
+    const bool ours = draining && !interrupted;
+    if (ours && std::holds_alternative<wire::ExecutionInterrupted>(message)) return;
+    if (!finished) return report->take(message);
+    if (finished->prompt_id != report->job().prompt_id || (ours && finished->status == "interrupted")) return;
+    finish(*report, *finished);
+  }
+}
+
+void Runner::finish(RunReport& report, const wire::Finished& finished) {
+  finish_in_store(report, report.result(finished));
+  report.say_over();
+  {
+    std::lock_guard lock(mutex_);
+    running_ = nullptr;
+    work_may_wait_ = true;
+    failures_ = 0;
+  }
+  wake_.notify_all();
+}
+
+// The result is not given up for a full disk: it is tried again until there is room or the server ends.
+void Runner::finish_in_store(const RunReport& report, const store::Result& result) {
+  for (;;) {
+    try {
+      if (!store_.finish(report.job().prompt_id, report.job().attempt, result))
+        log::warn("prompt {} had left the queue before it ended", report.job().prompt_id);
+      log::info("Prompt executed in {:.2f} seconds", report.seconds());
+      return;
+    } catch (const std::exception& error) {
+      log::error("{}; the result of prompt {} is kept and tried again", error.what(), report.job().prompt_id);
+    }
+    std::unique_lock lock(mutex_);
+    if (wake_.wait_for(lock, 1s, [this] { return stopping_; })) return;
+  }
+}
+
+}  // namespace easel::server

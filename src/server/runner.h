@@ -1,0 +1,95 @@
+// Keeps one worker process alive and feeds it from the queue: one prompt at a time, each told to its client and moved
+// to the history when it ends. A worker that dies is replaced; its prompt is tried once more, then fails with a clear
+// error.
+//
+// Threads: a supervisor (starts the worker, sends to it, watches it) and, for each worker, a reader (receives from it,
+// writes the store). Public functions may be called from any thread and never wait for the worker.
+#pragma once
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "server/run_report.h"
+#include "wire/channel.h"
+
+namespace easel::server {
+
+struct RunnerOptions {
+  std::vector<std::string> command;  // the worker and its flags
+  std::string preview_method = "none";
+  int64_t preview_size = 512;
+};
+
+// What is known of the worker; the figures are those it last sent.
+struct WorkerFacts {
+  bool ready = false;
+  std::string version, pytorch_version;
+  std::vector<wire::Device> devices;
+  uint64_t resident = 0;
+};
+
+class Runner {
+ public:
+  Runner(RunnerOptions options, store::Store& store, Hub& hub);
+  ~Runner();  // as stop()
+
+  void start();
+  void wake();                                                  // something was accepted
+  void interrupt(const std::optional<std::string>& prompt_id);  // only if that one runs; without an id whichever runs
+  void free(bool unload_models, bool free_memory);
+  bool wait_ready(std::chrono::milliseconds limit);
+  WorkerFacts facts();  // and asks for newer figures, for the next time
+
+  // Takes no more prompts, interrupts the running one and puts it back at the head of the queue. A second call from
+  // another thread does not wait for the worker.
+  void stop();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  void supervise();
+  bool start_worker();
+  void serve_worker();
+  void end_worker();
+  bool take_next();
+  void send(const wire::Message& message);
+  void read(std::shared_ptr<wire::Channel> channel);
+  void receive(const wire::Message& message);
+  void finish(RunReport& report, const wire::Finished& finished);
+  void finish_in_store(const RunReport& report, const store::Result& result);
+  void worker_died(const std::string& how);
+
+  const RunnerOptions options_;
+  store::Store& store_;
+  Hub& hub_;
+
+  std::mutex mutex_;  // guards what follows
+  std::condition_variable wake_;
+  bool stopping_ = false, hurry_ = false;
+  bool work_may_wait_ = true;
+  bool ready_ = false, gone_ = false;
+  std::deque<wire::Message> outgoing_;
+  std::shared_ptr<RunReport> running_;
+  bool interrupt_asked_ = false;
+  Clock::time_point asked_memory_{}, heard_{};
+  WorkerFacts facts_;
+  int failures_ = 0;  // in a row, without a prompt finished or a while lived
+
+  // The supervisor's own.
+  std::shared_ptr<wire::Channel> channel_;
+  int pid_ = -1;
+  Clock::time_point born_;
+  std::thread reader_;
+
+  std::thread supervisor_;
+};
+
+}  // namespace easel::server
