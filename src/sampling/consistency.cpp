@@ -1,0 +1,42 @@
+// Samplers that jump to the estimated picture and noise it anew: LCM, and DDPM's posterior step.
+#include "sampling/walks.h"
+
+namespace easel {
+
+// Multistep consistency sampling (Song et al. 2023, algorithm 1).
+Tensor sample_lcm(Walk& w) {
+  const NoiseSource noise = gaussian_noise(w.x, w.seed);
+  for (int64_t i = 0; i < w.steps(); ++i) {
+    const Tensor denoised = w.denoise(w.x, w.sigmas[i]);
+    w.report(i, w.x, denoised);
+    w.x = denoised;
+    if (w.sigmas[i + 1] > 0) {
+      const Tensor sigma = at::scalar_tensor(w.sigmas[i + 1], w.x.options());
+      w.x = w.sampling.noise_scaling(sigma, noise(w.sigmas[i], w.sigmas[i + 1]), w.x);
+    }
+  }
+  return w.x;
+}
+
+// Ho et al. 2020, algorithm 2, with alpha_bar = 1 / (sigma^2 + 1) and x scaled to unit variance.
+Tensor sample_ddpm(Walk& w) {
+  const NoiseSource noise = gaussian_noise(w.x, w.seed);
+  for (int64_t i = 0; i < w.steps(); ++i) {
+    const float sigma = w.sigmas[i], next = w.sigmas[i + 1];
+    const Tensor denoised = w.denoise(w.x, sigma);
+    w.report(i, w.x, denoised);
+    const float alpha_bar = 1 / (sigma * sigma + 1), alpha_bar_next = 1 / (next * next + 1);
+    const float alpha = alpha_bar / alpha_bar_next;
+    const Tensor eps = slope(w.x, sigma, denoised);
+    Tensor x = w.x / std::sqrt(1 + sigma * sigma);
+    x = std::sqrt(1 / alpha) * (x - (1 - alpha) * eps / std::sqrt(1 - alpha_bar));
+    if (next > 0) {
+      x = x + std::sqrt((1 - alpha) * (1 - alpha_bar_next) / (1 - alpha_bar)) * noise(sigma, next);
+      x = x * std::sqrt(1 + next * next);
+    }
+    w.x = x;
+  }
+  return w.x;
+}
+
+}  // namespace easel
