@@ -17,6 +17,13 @@ struct Preview {
   std::string bytes;
 };
 
+// Whether and how previews are wanted: "none", "auto", "latent2rgb", "taesd"; max_size is the longest side in pixels.
+struct PreviewSettings {
+  std::string method = "none";
+  int64_t max_size = 512;
+  bool wanted() const { return !method.empty() && method != "none"; }
+};
+
 class Context {
  public:
   virtual ~Context() = default;
@@ -24,6 +31,12 @@ class Context {
   virtual const std::string& node_id() const = 0;        // UNIQUE_ID
   virtual const std::string& prompt_json() const = 0;    // PROMPT: the validated API prompt, as ASCII JSON text
   virtual const OrderedJson& extra_pnginfo() const = 0;  // EXTRA_PNGINFO: an object (perhaps empty); values as sent
+
+  // How a preview should be made, if one is asked for.
+  virtual const PreviewSettings& previews() const {
+    static const PreviewSettings kNone;
+    return kNone;
+  }
 
   // One step done. `preview` is called only when the client wants previews. Throws Interrupted.
   virtual void progress(int64_t value, int64_t max, const std::function<Preview()>& preview = {}) = 0;

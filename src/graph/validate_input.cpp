@@ -58,10 +58,22 @@ bool types_connect(const std::string& received, const std::string& declared) {
   return false;
 }
 
-const std::vector<std::string>& ConstantCheck::names(const FileSource& source) {
+const ConstantCheck::Names& ConstantCheck::names(const FileSource& source) {
   auto [place, is_new] = names_.try_emplace({source.folder, source.kind});
-  if (is_new && files_.choices) place->second = files_.choices(source);
-  return place->second;
+  Names& names = place->second;
+  if (is_new && files_.choices) {
+    names.listed = files_.choices(source);
+    names.all = {names.listed.begin(), names.listed.end()};
+  }
+  return names;
+}
+
+bool ConstantCheck::offers(const Input& input, const std::string& name) {
+  const auto among = [&](const std::vector<std::string>& some) {
+    return std::find(some.begin(), some.end(), name) != some.end();
+  };
+  if (input.source.folder.empty()) return among(input.choices);
+  return among(input.source.extra) || names(input.source).all.count(name);
 }
 
 OrderedJson ConstantCheck::config(const Node& node, const Input& input) {
@@ -134,10 +146,8 @@ std::optional<OrderedJson> ConstantCheck::check_range(const Node& node, const In
 
 std::optional<OrderedJson> ConstantCheck::check_choice(const Node& node, const Input& input, const Json& value) {
   if (!is_v1_combo(node, input)) return std::nullopt;
+  if (value.is_string() && offers(input, value.get_ref<const std::string&>())) return std::nullopt;
   const std::vector<std::string> choices = choices_of(input, choices_);
-  if (value.is_string() &&
-      std::find(choices.begin(), choices.end(), value.get_ref<const std::string&>()) != choices.end())
-    return std::nullopt;
   OrderedJson extra = received(node, input, value);
   std::string list = python::quote(choices);
   if (choices.size() > kMostChoicesShown) {

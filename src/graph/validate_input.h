@@ -2,6 +2,7 @@
 #pragma once
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -33,11 +34,16 @@ class ConstantCheck {
   std::optional<OrderedJson> check_range(const Node& node, const Input& input, const Json& value);
   std::optional<OrderedJson> check_choice(const Node& node, const Input& input, const Json& value);
   OrderedJson received(const Node& node, const Input& input, const Json& value);
-  const std::vector<std::string>& names(const FileSource& source);
+  bool offers(const Input& input, const std::string& name);
+  struct Names {
+    std::vector<std::string> listed;
+    std::set<std::string> all;
+  };
+  const Names& names(const FileSource& source);
 
   const FileQueries& files_;
-  std::map<std::pair<std::string, std::string>, std::vector<std::string>> names_;
-  const Choices choices_ = [this](const FileSource& source) { return names(source); };
+  std::map<std::pair<std::string, std::string>, Names> names_;
+  const Choices choices_ = [this](const FileSource& source) { return names(source).listed; };
 };
 
 }  // namespace easel

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "graph/listener.h"
 
 namespace easel::wire {
 
@@ -82,14 +83,9 @@ struct Progress {
   std::string prompt_id, node;
   int64_t value = 0, max = 0;
 };
-struct NodeProgress {
-  std::string node_id, display_node_id, real_node_id;
-  std::optional<std::string> parent_node_id;
-  std::string state;  // "running" | "finished"
-  double value = 0, max = 1;
-};
 // Only the nodes that changed since the last one of this prompt (a snapshot each time would be quadratic in the size of
 // the prompt): the server keeps the rest and shows clients the whole.
+using easel::NodeProgress;
 struct ProgressState {
   std::string prompt_id;
   std::vector<NodeProgress> nodes;
