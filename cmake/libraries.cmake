@@ -25,7 +25,8 @@ if(EASEL_TORCH)
   set_target_properties(c10 PROPERTIES IMPORTED_LOCATION ${torch}/lib/libc10.so)
   add_library(torch SHARED IMPORTED)
   set_target_properties(torch PROPERTIES IMPORTED_LOCATION ${torch}/lib/libtorch_cpu.so)
-  target_include_directories(torch SYSTEM INTERFACE ${torch}/include)
+  # After the system's own: the wheel brings headers of another fmt than the one we link.
+  target_compile_options(torch INTERFACE "SHELL:-idirafter ${torch}/include")
   target_link_libraries(torch INTERFACE c10 Threads::Threads)
   # The wheel's libraries look for their neighbours in ../../nvidia; the linker has to be told the same.
   target_link_options(torch INTERFACE -Wl,-rpath-link,${EASEL_DEPS}/nvidia/cu13/lib:${torch}/lib -Wl,--no-as-needed)

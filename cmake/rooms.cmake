@@ -8,6 +8,11 @@
 function(easel_room room)
   cmake_parse_arguments(arg "TORCH" "" "LINK" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${room}/*.cpp)
+  if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64")  # what an instruction set has in one file, its absence has in another
+    list(FILTER sources EXCLUDE REGEX "_not_x86\\.cpp$")
+  else()
+    list(FILTER sources EXCLUDE REGEX "_avx(512|2)\\.cpp$")
+  endif()
   if(NOT sources)  # a room of headers only
     file(TOUCH ${CMAKE_BINARY_DIR}/${room}_empty.cpp)
     set(sources ${CMAKE_BINARY_DIR}/${room}_empty.cpp)
@@ -22,7 +27,8 @@ function(easel_room room)
     foreach(source ${sources})
       if(source MATCHES "_avx512\\.cpp$")
         set_source_files_properties(${source} PROPERTIES SKIP_PRECOMPILE_HEADERS ON COMPILE_OPTIONS
-          "-O3;-mavx2;-mfma;-mf16c;-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mavx512bf16;-mavx512vnni")
+          # g++ 12 warns of its own intrinsics
+          "-O3;-mavx2;-mfma;-mf16c;-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mavx512bf16;-mavx512vnni;-Wno-maybe-uninitialized")
       elseif(source MATCHES "_avx2\\.cpp$")
         set_source_files_properties(${source} PROPERTIES SKIP_PRECOMPILE_HEADERS ON COMPILE_OPTIONS "-O3;-mavx2;-mfma;-mf16c")
       endif()

@@ -29,7 +29,8 @@ Tensor onednn_convolution_add(const PackedConvolution& c, const Tensor& x, const
                              .typed<Tensor(const Tensor&, const Tensor&, const Tensor&, const OptionalTensor&,
                                            IntArrayRef, IntArrayRef, IntArrayRef, int64_t, std::string_view,
                                            std::optional<at::Scalar>, OptionalName, Scalars, OptionalName)>();
-  return op.call(x, residual, c.weight, c.bias, c.padding, c.stride, c.dilation, c.groups, "add", {}, {}, Scalars(),
+  const std::optional<at::Scalar> alpha;
+  return op.call(x, residual, c.weight, c.bias, c.padding, c.stride, c.dilation, c.groups, "add", alpha, {}, Scalars(),
                  {});
 }
 
