@@ -5,33 +5,33 @@
 namespace easel {
 namespace {
 
-ConditioningList text_encode(const std::string& text, const Clip& clip) {
+ConditioningSet text_encode(const std::string& text, const Clip& clip) {
   const TextEncoding encoding = clip.encode(text);
-  return {Conditioning{.cross_attn = encoding.cross_attn, .pooled = encoding.pooled}};
+  return {{Conditioning{.cross_attn = encoding.cross_attn, .pooled = encoding.pooled}}};
 }
 
 Clip set_last_layer(const Clip& clip, int64_t layer) { return clip.with_last_layer(static_cast<int>(layer)); }
 
-// The list with every entry changed.
+// The set with every entry changed.
 template <class F>
-ConditioningList each(ConditioningList list, const F& change) {
-  for (Conditioning& entry : list) change(entry);
-  return list;
+ConditioningSet each(ConditioningSet set, const F& change) {
+  for (Conditioning& entry : set.entries) change(entry);
+  return set;
 }
 
-const Conditioning& first(const char* who, const ConditioningList& list) {
-  if (list.empty()) fail("{}: the conditioning is empty", who);
-  return list.front();
+const Conditioning& first(const char* who, const ConditioningSet& set) {
+  if (set.entries.empty()) fail("{}: the conditioning is empty", who);
+  return set.entries.front();
 }
 
-ConditioningList combine(const ConditioningList& a, const ConditioningList& b) {
-  ConditioningList both = a;
-  both.insert(both.end(), b.begin(), b.end());
+ConditioningSet combine(const ConditioningSet& a, const ConditioningSet& b) {
+  ConditioningSet both = a;
+  both.entries.insert(both.entries.end(), b.entries.begin(), b.entries.end());
   return both;
 }
 
 // Mixes the first entry of `from` into every entry of `to`; the shorter text is padded with zeros.
-ConditioningList average(const ConditioningList& to, const ConditioningList& from, double to_strength) {
+ConditioningSet average(const ConditioningSet& to, const ConditioningSet& from, double to_strength) {
   const Conditioning& other = first("ConditioningAverage", from);
   return each(to, [&](Conditioning& entry) {
     const int64_t length = entry.cross_attn.size(1);
@@ -44,22 +44,22 @@ ConditioningList average(const ConditioningList& to, const ConditioningList& fro
   });
 }
 
-ConditioningList concat(const ConditioningList& to, const ConditioningList& from) {
+ConditioningSet concat(const ConditioningSet& to, const ConditioningSet& from) {
   const Conditioning& other = first("ConditioningConcat", from);
   return each(to, [&](Conditioning& entry) { entry.cross_attn = at::cat({entry.cross_attn, other.cross_attn}, 1); });
 }
 
-ConditioningList zero_out(const ConditioningList& list) {
-  return each(list, [](Conditioning& entry) {
+ConditioningSet zero_out(const ConditioningSet& set) {
+  return each(set, [](Conditioning& entry) {
     entry.cross_attn = at::zeros_like(entry.cross_attn);
     if (entry.pooled.defined()) entry.pooled = at::zeros_like(entry.pooled);
   });
 }
 
-ConditioningList set_area(const ConditioningList& list, int64_t width, int64_t height, int64_t x, int64_t y,
-                          double strength) {
+ConditioningSet set_area(const ConditioningSet& set, int64_t width, int64_t height, int64_t x, int64_t y,
+                         double strength) {
   constexpr int64_t kCell = 8;  // pixels to one of the latent
-  return each(list, [&](Conditioning& entry) {
+  return each(set, [&](Conditioning& entry) {
     entry.area = ConditioningArea{.height = static_cast<double>(height / kCell),
                                   .width = static_cast<double>(width / kCell),
                                   .y = static_cast<double>(y / kCell),
@@ -69,29 +69,29 @@ ConditioningList set_area(const ConditioningList& list, int64_t width, int64_t h
   });
 }
 
-ConditioningList set_area_percentage(const ConditioningList& list, double width, double height, double x, double y,
-                                     double strength) {
-  return each(list, [&](Conditioning& entry) {
+ConditioningSet set_area_percentage(const ConditioningSet& set, double width, double height, double x, double y,
+                                    double strength) {
+  return each(set, [&](Conditioning& entry) {
     entry.area = ConditioningArea{.height = height, .width = width, .y = y, .x = x, .is_fraction = true};
     entry.strength = strength;
     entry.area_from_mask = false;
   });
 }
 
-ConditioningList set_area_strength(const ConditioningList& list, double strength) {
-  return each(list, [&](Conditioning& entry) { entry.strength = strength; });
+ConditioningSet set_area_strength(const ConditioningSet& set, double strength) {
+  return each(set, [&](Conditioning& entry) { entry.strength = strength; });
 }
 
-ConditioningList set_mask(const ConditioningList& list, const Mask& mask, double strength, const std::string& where) {
-  return each(list, [&](Conditioning& entry) {
+ConditioningSet set_mask(const ConditioningSet& set, const Mask& mask, double strength, const std::string& where) {
+  return each(set, [&](Conditioning& entry) {
     entry.mask = mask.values;
     entry.mask_strength = strength;
     entry.area_from_mask = where != "default";
   });
 }
 
-ConditioningList set_timestep_range(const ConditioningList& list, double start, double end) {
-  return each(list, [&](Conditioning& entry) {
+ConditioningSet set_timestep_range(const ConditioningSet& set, double start, double end) {
+  return each(set, [&](Conditioning& entry) {
     entry.start_percent = start;
     entry.end_percent = end;
   });
@@ -109,7 +109,8 @@ void add_encoding(Registry& registry) {
       .title = "CLIP Text Encode (Prompt)",
       .category = "conditioning",
       .about = "Encodes a prompt with a text encoder, to guide the diffusion model with.",
-      .inputs = {text("text", {.multiline = true, .dynamic_prompts = true,
+      .inputs = {text("text", {.multiline = true,
+                               .dynamic_prompts = true,
                                .tooltip = "The prompt. (word:1.2) weighs a part of it, \\( is a plain bracket, "
                                           "embedding:name puts in an embedding."}),
                  socket("clip", "CLIP", {.tooltip = "The text encoder."})},
@@ -121,7 +122,8 @@ void add_encoding(Registry& registry) {
       .title = "CLIP Set Last Layer",
       .category = "conditioning",
       .about = "Ends the text encoder at an earlier layer: -1 is the last one, -2 the one before.",
-      .inputs = {socket("clip", "CLIP"), integer("stop_at_clip_layer", {.value = -1, .min = -24, .max = -1, .step = 1})},
+      .inputs = {socket("clip", "CLIP"),
+                 integer("stop_at_clip_layer", {.value = -1, .min = -24, .max = -1, .step = 1})},
       .run = set_last_layer,
   });
 }

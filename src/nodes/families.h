@@ -16,8 +16,8 @@ class ModelCache;
 struct Services {
   const Folders& folders;
   ModelCache& models;
-  bool metadata = true;     // write prompt and workflow into files (--disable-metadata)
-  bool previews = false;    // --preview-method is not none
+  bool metadata = true;        // write prompt and workflow into files (--disable-metadata)
+  bool previews = false;       // --preview-method is not none
   int64_t preview_size = 512;  // --preview-size: the longer side of a preview, in pixels
 };
 

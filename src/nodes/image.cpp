@@ -15,7 +15,8 @@ const std::vector<std::string> kImageMethods = {"nearest-exact", "bilinear", "ar
 Image image_scale(const Image& image, const std::string& method, int64_t width, int64_t height,
                   const std::string& crop) {
   if (width == 0 && height == 0) return image;
-  const auto old_height = static_cast<double>(image.pixels.size(1)), old_width = static_cast<double>(image.pixels.size(2));
+  const auto old_height = static_cast<double>(image.pixels.size(1)),
+             old_width = static_cast<double>(image.pixels.size(2));
   if (width == 0) width = std::max<int64_t>(1, round_half_even(old_width * static_cast<double>(height) / old_height));
   if (height == 0) height = std::max<int64_t>(1, round_half_even(old_height * static_cast<double>(width) / old_width));
   require_memory("ImageScale", {image.pixels.size(0), height, width, image.pixels.size(3)});

@@ -62,8 +62,10 @@ Mask load_image_mask(const Folders& folders, const std::string& name, const std:
 media::Picture picture_of(const Tensor& pixels) {
   const Tensor bytes = to_bytes(pixels);
   const auto* begin = bytes.const_data_ptr<uint8_t>();
-  return {.width = static_cast<int>(bytes.size(1)), .height = static_cast<int>(bytes.size(0)),
-          .channels = static_cast<int>(bytes.size(2)), .pixels = {begin, begin + bytes.numel()}};
+  return {.width = static_cast<int>(bytes.size(1)),
+          .height = static_cast<int>(bytes.size(0)),
+          .channels = static_cast<int>(bytes.size(2)),
+          .pixels = {begin, begin + bytes.numel()}};
 }
 
 std::string with_number(std::string filename, int64_t number) {
@@ -120,9 +122,10 @@ void add_loading(Registry& registry, const Folders& folders) {
       .about = "An image of the input folder, and its transparency as a mask.",
       .inputs = {image_input()},
       .run = [&folders](const std::string& name) { return load_image(folders, name); },
-      .fingerprint = [&folders](const std::vector<Argument>& arguments) {
-        return file_fingerprint("LoadImage", folders, arguments.at(0));
-      },
+      .fingerprint =
+          [&folders](const std::vector<Argument>& arguments) {
+            return file_fingerprint("LoadImage", folders, arguments.at(0));
+          },
   });
   registry.add({
       .id = "LoadImageMask",
@@ -130,12 +133,12 @@ void add_loading(Registry& registry, const Folders& folders) {
       .category = "mask",
       .about = "One channel of an image of the input folder as a mask; alpha is turned around.",
       .inputs = {image_input(), choice("channel", {"alpha", "red", "green", "blue"})},
-      .run = [&folders](const std::string& name, const std::string& channel) {
-        return load_image_mask(folders, name, channel);
-      },
-      .fingerprint = [&folders](const std::vector<Argument>& arguments) {
-        return file_fingerprint("LoadImageMask", folders, arguments.at(0));
-      },
+      .run = [&folders](const std::string& name,
+                        const std::string& channel) { return load_image_mask(folders, name, channel); },
+      .fingerprint =
+          [&folders](const std::vector<Argument>& arguments) {
+            return file_fingerprint("LoadImageMask", folders, arguments.at(0));
+          },
   });
 }
 
@@ -148,13 +151,15 @@ void add_saving(Registry& registry, const Services& services) {
       .category = "image",
       .about = "Saves images as PNG in the output folder, with the workflow inside.",
       .inputs = {socket("images", "IMAGE", {.tooltip = "The images to save."}),
-                 text("filename_prefix",
-                      {.value = "ComfyUI",
-                       .tooltip = "How the file's name begins; may hold a subfolder and words such as %date:yyyy-MM-dd% "
-                                  "or %Empty Latent Image.width%."})},
-      .run = [services](Context& context, const Image& images, const std::string& prefix) {
-        return save_images(context, images, {services.folders.output(), "output", prefix}, services.metadata);
-      },
+                 text(
+                     "filename_prefix",
+                     {.value = "ComfyUI",
+                      .tooltip = "How the file's name begins; may hold a subfolder and words such as %date:yyyy-MM-dd% "
+                                 "or %Empty Latent Image.width%."})},
+      .run =
+          [services](Context& context, const Image& images, const std::string& prefix) {
+            return save_images(context, images, {services.folders.output(), "output", prefix}, services.metadata);
+          },
       .is_output = true,
       .hidden = hidden,
   });
@@ -164,10 +169,11 @@ void add_saving(Registry& registry, const Services& services) {
       .category = "image",
       .about = "Shows images without keeping them.",
       .inputs = {socket("images", "IMAGE")},
-      .run = [services](Context& context, const Image& images) {
-        const std::string prefix = "ComfyUI_temp_" + random_letters();
-        return save_images(context, images, {services.folders.temp(), "temp", prefix, 1}, services.metadata);
-      },
+      .run =
+          [services](Context& context, const Image& images) {
+            const std::string prefix = "ComfyUI_temp_" + random_letters();
+            return save_images(context, images, {services.folders.temp(), "temp", prefix, 1}, services.metadata);
+          },
       .is_output = true,
       .hidden = hidden,
   });

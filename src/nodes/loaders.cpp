@@ -19,7 +19,8 @@ void add_checkpoint(Registry& registry, const Services& services) {
       .about = "Loads a checkpoint: the diffusion model, its text encoder and its VAE, as far as the file has them.",
       .inputs = {files("ckpt_name", {.folder = "checkpoints"}, {.tooltip = "The checkpoint file."})},
       .outputs = {{.tooltip = "The diffusion model."}, {.tooltip = "The text encoder."}, {.tooltip = "The VAE."}},
-      .run = [&folders, &models](const std::string& name) -> std::tuple<Model, std::optional<Clip>, std::optional<Vae>> {
+      .run = [&folders,
+              &models](const std::string& name) -> std::tuple<Model, std::optional<Clip>, std::optional<Vae>> {
         const Checkpoint checkpoint = models.checkpoint(folders.at("checkpoints", name));
         if (!checkpoint.model) fail("CheckpointLoaderSimple: '{}' holds no diffusion model", name);
         return {*checkpoint.model, checkpoint.clip, checkpoint.vae};
@@ -62,10 +63,8 @@ void add_parts(Registry& registry, const Services& services) {
                                  "cosmos", "lumina2", "wan", "hidream", "chroma", "ace", "omnigen2", "qwen_image",
                                  "hunyuan_image"}),
                  choice("device", {"default", "cpu"}, {.extra = {{"advanced", true}}})},
-      .run = [&folders, &models](const std::string& name, const std::string& type,
-                                 const std::optional<std::string>&) -> Clip {
-        return models.clip({folders.at("text_encoders", name)}, type);
-      },
+      .run = [&folders, &models](const std::string& name, const std::string& type, const std::optional<std::string>&)
+          -> Clip { return models.clip({folders.at("text_encoders", name)}, type); },
   });
 }
 
@@ -80,9 +79,15 @@ void add_loras(Registry& registry, const Services& services) {
       .inputs = {socket("model", "MODEL", {.tooltip = "The diffusion model to change."}),
                  socket("clip", "CLIP", {.tooltip = "The text encoder to change."}),
                  files("lora_name", {.folder = "loras"}, {.tooltip = "The LoRA file."}),
-                 real("strength_model", {.value = 1.0, .min = kStrengthMin, .max = kStrengthMax, .step = kStrengthStep,
+                 real("strength_model", {.value = 1.0,
+                                         .min = kStrengthMin,
+                                         .max = kStrengthMax,
+                                         .step = kStrengthStep,
                                          .tooltip = "How strongly the diffusion model changes; may be negative."}),
-                 real("strength_clip", {.value = 1.0, .min = kStrengthMin, .max = kStrengthMax, .step = kStrengthStep,
+                 real("strength_clip", {.value = 1.0,
+                                        .min = kStrengthMin,
+                                        .max = kStrengthMax,
+                                        .step = kStrengthStep,
                                         .tooltip = "How strongly the text encoder changes; may be negative."})},
       .run = [&folders, &models](const Model& model, const Clip& clip, const std::string& name, double strength_model,
                                  double strength_clip) -> std::tuple<Model, Clip> {
@@ -96,7 +101,8 @@ void add_loras(Registry& registry, const Services& services) {
       .category = "loaders",
       .about = "Lays a LoRA over a diffusion model and leaves the text encoder alone.",
       .inputs = {socket("model", "MODEL"), files("lora_name", {.folder = "loras"}),
-                 real("strength_model", {.value = 1.0, .min = kStrengthMin, .max = kStrengthMax, .step = kStrengthStep})},
+                 real("strength_model",
+                      {.value = 1.0, .min = kStrengthMin, .max = kStrengthMax, .step = kStrengthStep})},
       .run = [&folders, &models](const Model& model, const std::string& name, double strength) -> Model {
         return strength == 0 ? model : with_lora(model, models.lora(folders.at("loras", name)), strength);
       },

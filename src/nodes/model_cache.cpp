@@ -1,5 +1,6 @@
 #include "nodes/model_cache.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <filesystem>

@@ -1,5 +1,5 @@
-// Loaded model files, shared between prompts: the same file with the same options is read once. The newest stay, as long
-// as their files together are small against the machine's memory. Thread-safe.
+// Loaded model files, shared between prompts: the same file with the same options is read once. The newest stay, as
+// long as their files together are small against the machine's memory. Thread-safe.
 #pragma once
 #include <list>
 #include <mutex>

@@ -23,6 +23,11 @@ struct Latent {
   std::vector<int64_t> batch_index;  // which noise of the batch each latent takes; empty: 0, 1, 2, …
 };
 
+// Prompts that apply together. A struct of its own, as a std::vector would stand for a list of inputs (graph/run.h).
+struct ConditioningSet {
+  ConditioningList entries;
+};
+
 // Model kinds that are declared but cannot be loaded yet; no value of these is ever made.
 struct ControlNet {};
 struct UpscaleModel {};
@@ -63,7 +68,7 @@ struct Port<Vae> : SocketPort<Vae> {
   }
 };
 template <>
-struct Port<ConditioningList> : SocketPort<ConditioningList> {
+struct Port<ConditioningSet> : SocketPort<ConditioningSet> {
   static constexpr const char* type = "CONDITIONING";
 };
 template <>

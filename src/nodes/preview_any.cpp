@@ -34,7 +34,7 @@ std::string text_of(const Value& value) {
   if (auto v = value.get<Mask>()) return tensor_text("MASK", v->values);
   if (auto v = value.get<Latent>()) return tensor_text("LATENT", v->samples);
   if (auto v = value.get<Model>()) return "MODEL " + v->id();
-  if (auto v = value.get<ConditioningList>()) return fmt::format("CONDITIONING of {} entries", v->size());
+  if (auto v = value.get<ConditioningSet>()) return fmt::format("CONDITIONING of {} entries", v->entries.size());
   return "a value that has no text form";
 }
 

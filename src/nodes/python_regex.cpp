@@ -7,7 +7,7 @@
 namespace easel {
 namespace {
 
-constexpr int32_t kTimeLimit = 1000;          // ICU's units, about a millisecond each
+constexpr int32_t kTimeLimit = 1000;         // ICU's units, about a millisecond each
 constexpr int32_t kStackLimit = 64'000'000;  // bytes
 
 // Rewrites a Python pattern as ICU wants it, byte by byte: all that matters is ASCII.
@@ -39,15 +39,20 @@ class Translation {
 
   void step() {
     switch (in_[at_]) {
-      case '\\': return escape(false);
-      case '[': return set();
-      case '(': return group();
-      case '{': return brace();
+      case '\\':
+        return escape(false);
+      case '[':
+        return set();
+      case '(':
+        return group();
+      case '{':
+        return brace();
       case '}':
         out += "\\}";
         at_++;
         return;
-      default: copy(1);
+      default:
+        copy(1);
     }
   }
 

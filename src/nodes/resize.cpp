@@ -27,7 +27,8 @@ Tensor lanczos(const Tensor& x, int64_t width, int64_t height) {
   for (int64_t b = 0; b < x.size(0); b++) {
     const Tensor one = bytes[b];
     const auto* begin = one.const_data_ptr<uint8_t>();
-    const Pixels8 image = resize_lanczos({x.size(3), x.size(2), x.size(1), {begin, begin + one.numel()}}, width, height);
+    const Pixels8 image =
+        resize_lanczos({x.size(3), x.size(2), x.size(1), {begin, begin + one.numel()}}, width, height);
     out[b].copy_(at::from_blob(const_cast<uint8_t*>(image.data.data()), {height, width, x.size(1)}, at::kByte));
   }
   return out.div_(255).movedim(-1, 1);
@@ -36,7 +37,8 @@ Tensor lanczos(const Tensor& x, int64_t width, int64_t height) {
 // Spherical interpolation between rows a and b [N, C] at r [N, 1]: directions along the arc, lengths along the line.
 Tensor slerp(const Tensor& a, const Tensor& b, const Tensor& r) {
   const Tensor a_length = a.norm(2, {-1}, true), b_length = b.norm(2, {-1}, true);
-  const Tensor a_unit = at::where(a_length == 0, 0.0, a / a_length), b_unit = at::where(b_length == 0, 0.0, b / b_length);
+  const Tensor a_unit = at::where(a_length == 0, 0.0, a / a_length),
+               b_unit = at::where(b_length == 0, 0.0, b / b_length);
   const Tensor dot = (a_unit * b_unit).sum(-1, true);
   const Tensor angle = at::acos(dot);
   const Tensor sine = at::sin(angle);

@@ -1,10 +1,9 @@
 // KSampler and KSamplerAdvanced.
-#include "sampling/sample.h"
-
 #include "media/picture.h"
 #include "nodes/budget.h"
 #include "nodes/families.h"
 #include "nodes/ports.h"
+#include "sampling/sample.h"
 
 namespace easel {
 namespace {
@@ -15,8 +14,10 @@ std::vector<std::string> names(std::span<const std::string_view> views) { return
 Preview rough_picture(const LatentFormat& format, const Tensor& latent, int64_t size) {
   const Tensor rgb = preview_rgb(format, latent.narrow(0, 0, 1))[0].contiguous();
   const auto* begin = rgb.const_data_ptr<uint8_t>();
-  const media::Picture small{.width = static_cast<int>(rgb.size(1)), .height = static_cast<int>(rgb.size(0)),
-                             .channels = 3, .pixels = {begin, begin + rgb.numel()}};
+  const media::Picture small{.width = static_cast<int>(rgb.size(1)),
+                             .height = static_cast<int>(rgb.size(0)),
+                             .channels = 3,
+                             .pixels = {begin, begin + rgb.numel()}};
   return {"image/jpeg", media::encode_jpeg(media::fit_within(small, static_cast<int>(size)))};
 }
 
@@ -46,25 +47,26 @@ struct Settings {
 // A new network call is where an interrupt is heard within a step.
 SampleModel sample_model(Context& context, const Model& model) {
   const LatentFormat format = model.latent_format();
-  return {.network = [&context, network = model.network()](const NetInput& input) {
-            context.check_interrupt();
-            return network(input);
-          },
+  return {.network =
+              [&context, network = model.network()](const NetInput& input) {
+                context.check_interrupt();
+                return network(input);
+              },
           .sampling = model.sampling,
           .process_in = [format](const Tensor& latent) { return format.to_network(latent); },
           .process_out = [format](const Tensor& latent) { return format.from_network(latent); }};
 }
 
 Latent ksample(Context& context, const Services& services, const Model& model, const Settings& settings,
-               const ConditioningList& positive, const ConditioningList& negative, const Latent& latent) {
+               const ConditioningSet& positive, const ConditioningSet& negative, const Latent& latent) {
   const Tensor image = fitted_latent(model, latent.samples);
   require_memory("KSampler", image.sizes().vec());
   std::optional<std::vector<int64_t>> batch_index;
   if (!latent.batch_index.empty()) batch_index = latent.batch_index;
   SampleRequest request{
       .model = sample_model(context, model),
-      .positive = positive,
-      .negative = negative,
+      .positive = positive.entries,
+      .negative = negative.entries,
       .cfg = settings.cfg,
       .sampler = settings.sampler,
       .scheduler = settings.scheduler,
@@ -80,8 +82,7 @@ Latent ksample(Context& context, const Services& services, const Model& model, c
   };
   request.callback = [&](int64_t step, int64_t total, const Tensor& x0, const Tensor&) {
     std::function<Preview()> preview;
-    if (services.previews)
-      preview = [&] { return rough_picture(model.latent_format(), x0, services.preview_size); };
+    if (services.previews) preview = [&] { return rough_picture(model.latent_format(), x0, services.preview_size); };
     context.progress(step + 1, total, preview);
   };
   Latent made = latent;
@@ -95,26 +96,36 @@ void add_ksampler(Registry& registry, const Services& services) {
       .category = "sampling",
       .about = "Turns noise into a picture: denoises the latent step by step, guided by the prompts.",
       .inputs = {socket("model", "MODEL", {.tooltip = "The diffusion model."}),
-                 integer("seed", {.value = 0, .min = 0, .max = UINT64_MAX, .control_after_generate = true,
+                 integer("seed", {.value = 0,
+                                  .min = 0,
+                                  .max = UINT64_MAX,
+                                  .control_after_generate = true,
                                   .tooltip = "Chooses the noise; the same seed gives the same picture."}),
                  integer("steps", {.value = 20, .min = 1, .max = 10000, .tooltip = "More steps, finer picture."}),
-                 real("cfg", {.value = 8.0, .min = 0.0, .max = 100.0, .step = 0.1, .round = 0.01,
+                 real("cfg", {.value = 8.0,
+                              .min = 0.0,
+                              .max = 100.0,
+                              .step = 0.1,
+                              .round = 0.01,
                               .tooltip = "How closely the picture keeps to the prompt; too much looks burnt."}),
                  choice("sampler_name", names(sampler_names()), {.tooltip = "The way the steps are computed."}),
                  choice("scheduler", names(scheduler_names()), {.tooltip = "How the noise is shared among the steps."}),
                  socket("positive", "CONDITIONING", {.tooltip = "What the picture should show."}),
                  socket("negative", "CONDITIONING", {.tooltip = "What it should not show."}),
                  socket("latent_image", "LATENT", {.tooltip = "Where to start from."}),
-                 real("denoise", {.value = 1.0, .min = 0.0, .max = 1.0, .step = 0.01,
+                 real("denoise", {.value = 1.0,
+                                  .min = 0.0,
+                                  .max = 1.0,
+                                  .step = 0.01,
                                   .tooltip = "Less than 1 keeps something of the given latent."})},
       .outputs = {{.tooltip = "The denoised latent."}},
       .run = [services](Context& context, const Model& model, uint64_t seed, int64_t steps, double cfg,
-                        const std::string& sampler, const std::string& scheduler, const ConditioningList& positive,
-                        const ConditioningList& negative, const Latent& latent, double denoise) -> Latent {
-        return ksample(context, services, model,
-                       {.seed = seed, .steps = steps, .cfg = cfg, .sampler = sampler, .scheduler = scheduler,
-                        .denoise = denoise},
-                       positive, negative, latent);
+                        const std::string& sampler, const std::string& scheduler, const ConditioningSet& positive,
+                        const ConditioningSet& negative, const Latent& latent, double denoise) -> Latent {
+        return ksample(
+            context, services, model,
+            {.seed = seed, .steps = steps, .cfg = cfg, .sampler = sampler, .scheduler = scheduler, .denoise = denoise},
+            positive, negative, latent);
       },
   });
 }
@@ -130,17 +141,23 @@ void add_ksampler_advanced(Registry& registry, const Services& services) {
                  integer("steps", {.value = 20, .min = 1, .max = 10000}),
                  real("cfg", {.value = 8.0, .min = 0.0, .max = 100.0, .step = 0.1, .round = 0.01}),
                  choice("sampler_name", names(sampler_names())), choice("scheduler", names(scheduler_names())),
-                 socket("positive", "CONDITIONING"), socket("negative", "CONDITIONING"), socket("latent_image", "LATENT"),
-                 integer("start_at_step", {.value = 0, .min = 0, .max = 10000}),
+                 socket("positive", "CONDITIONING"), socket("negative", "CONDITIONING"),
+                 socket("latent_image", "LATENT"), integer("start_at_step", {.value = 0, .min = 0, .max = 10000}),
                  integer("end_at_step", {.value = 10000, .min = 0, .max = 10000}),
                  choice("return_with_leftover_noise", {"disable", "enable"})},
-      .run = [services](Context& context, const Model& model, const std::string& add_noise, uint64_t seed, int64_t steps,
-                        double cfg, const std::string& sampler, const std::string& scheduler,
-                        const ConditioningList& positive, const ConditioningList& negative, const Latent& latent,
+      .run = [services](Context& context, const Model& model, const std::string& add_noise, uint64_t seed,
+                        int64_t steps, double cfg, const std::string& sampler, const std::string& scheduler,
+                        const ConditioningSet& positive, const ConditioningSet& negative, const Latent& latent,
                         int64_t start, int64_t end, const std::string& leftover_noise) -> Latent {
         return ksample(context, services, model,
-                       {.seed = seed, .steps = steps, .cfg = cfg, .sampler = sampler, .scheduler = scheduler,
-                        .add_noise = add_noise == "enable", .start_step = start, .last_step = end,
+                       {.seed = seed,
+                        .steps = steps,
+                        .cfg = cfg,
+                        .sampler = sampler,
+                        .scheduler = scheduler,
+                        .add_noise = add_noise == "enable",
+                        .start_step = start,
+                        .last_step = end,
                         .force_full_denoise = leftover_noise != "enable"},
                        positive, negative, latent);
       },

@@ -1,4 +1,5 @@
 // String nodes, with Python's ideas of characters, case and white space.
+#include <unicode/locid.h>
 #include <unicode/uchar.h>
 #include <unicode/unistr.h>
 
@@ -149,29 +150,30 @@ void add_string(Registry& registry, Node node) {
 }
 
 void add_changing(Registry& registry) {
-  add_string(registry, {.id = "StringConcatenate",
-                        .title = "Concatenate",
-                        .about = "Two texts one after the other, with something between them.",
-                        .inputs = {lines("string_a"), lines("string_b"),
-                                   text("delimiter", {.value = "", .multiline = false})},
-                        .run = concatenate});
-  add_string(registry, {.id = "StringSubstring",
-                        .title = "Substring",
-                        .about = "A part of a text, from one character up to another; negative ones count from the end.",
-                        .inputs = {lines("string"), integer("start"), integer("end")},
-                        .run = substring});
+  add_string(registry,
+             {.id = "StringConcatenate",
+              .title = "Concatenate",
+              .about = "Two texts one after the other, with something between them.",
+              .inputs = {lines("string_a"), lines("string_b"), text("delimiter", {.value = "", .multiline = false})},
+              .run = concatenate});
+  add_string(registry,
+             {.id = "StringSubstring",
+              .title = "Substring",
+              .about = "A part of a text, from one character up to another; negative ones count from the end.",
+              .inputs = {lines("string"), integer("start"), integer("end")},
+              .run = substring});
   add_string(registry, {.id = "StringLength",
                         .title = "Length",
                         .about = "How many characters a text has.",
                         .inputs = {lines("string")},
                         .outputs = {{.name = "length"}},
                         .run = length});
-  add_string(registry, {.id = "CaseConverter",
-                        .title = "Case Converter",
-                        .about = "A text in capitals, small letters or something between.",
-                        .inputs = {lines("string"),
-                                   choice("mode", {"UPPERCASE", "lowercase", "Capitalize", "Title Case"})},
-                        .run = convert_case});
+  add_string(registry,
+             {.id = "CaseConverter",
+              .title = "Case Converter",
+              .about = "A text in capitals, small letters or something between.",
+              .inputs = {lines("string"), choice("mode", {"UPPERCASE", "lowercase", "Capitalize", "Title Case"})},
+              .run = convert_case});
   add_string(registry, {.id = "StringTrim",
                         .title = "Trim",
                         .about = "A text without the white space around it.",

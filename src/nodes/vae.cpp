@@ -20,13 +20,13 @@ Latent vae_encode(const Image& pixels, const Vae& vae) { return {.samples = vae.
 Image vae_decode_tiled(const Latent& latent, const Vae& vae, int64_t tile_size, int64_t overlap, int64_t, int64_t) {
   if (tile_size < overlap * 4) overlap = tile_size / 4;
   const int64_t cell = vae.downscale();
-  return {vae.decode_tiled(latent.samples, {.tile_width = tile_size / cell, .tile_height = tile_size / cell,
-                                            .overlap = overlap / cell})};
+  return {vae.decode_tiled(
+      latent.samples, {.tile_width = tile_size / cell, .tile_height = tile_size / cell, .overlap = overlap / cell})};
 }
 
 Latent vae_encode_tiled(const Image& pixels, const Vae& vae, int64_t tile_size, int64_t overlap, int64_t, int64_t) {
-  return {.samples = vae.encode_tiled(
-              rgb(pixels), {.tile_width = tile_size, .tile_height = tile_size, .overlap = overlap})};
+  return {.samples =
+              vae.encode_tiled(rgb(pixels), {.tile_width = tile_size, .tile_height = tile_size, .overlap = overlap})};
 }
 
 // The mask grown by `pixels` on all sides together: half of it, rounded up, on each.
@@ -42,9 +42,7 @@ Latent encode_for_inpaint(const Image& image, const Vae& vae, const Mask& mask, 
   Tensor pixels = rgb(image);
   const int64_t height = pixels.size(1) / cell * cell, width = pixels.size(2) / cell * cell;
   const Tensor planes = mask.values.reshape({-1, 1, mask.values.size(-2), mask.values.size(-1)});
-  auto cut = [&](const Tensor& x, int64_t axis, int64_t size) {
-    return x.narrow(axis, x.size(axis) % cell / 2, size);
-  };
+  auto cut = [&](const Tensor& x, int64_t axis, int64_t size) { return x.narrow(axis, x.size(axis) % cell / 2, size); };
   Tensor covered = at::upsample_bilinear2d(planes, {pixels.size(1), pixels.size(2)}, false);
   pixels = cut(cut(pixels, 1, height), 2, width);
   covered = cut(cut(covered, 2, height), 3, width);
@@ -54,14 +52,18 @@ Latent encode_for_inpaint(const Image& image, const Vae& vae, const Mask& mask, 
 }
 
 std::vector<Input> tiled_inputs(Input first, int64_t step) {
-  return {std::move(first),
-          socket("vae", "VAE"),
-          integer("tile_size", {.value = 512, .min = 64, .max = 4096, .step = step}),
-          integer("overlap", {.value = 64, .min = 0, .max = 4096, .step = 32}),
-          integer("temporal_size", {.value = 64, .min = 8, .max = 4096, .step = 4,
-                                    .tooltip = "Video only: frames decoded or encoded at a time."}),
-          integer("temporal_overlap", {.value = 8, .min = 4, .max = 4096, .step = 4,
-                                       .tooltip = "Video only: frames that two pieces share."})};
+  return {
+      std::move(first),
+      socket("vae", "VAE"),
+      integer("tile_size", {.value = 512, .min = 64, .max = 4096, .step = step}),
+      integer("overlap", {.value = 64, .min = 0, .max = 4096, .step = 32}),
+      integer("temporal_size", {.value = 64,
+                                .min = 8,
+                                .max = 4096,
+                                .step = 4,
+                                .tooltip = "Video only: frames decoded or encoded at a time."}),
+      integer("temporal_overlap",
+              {.value = 8, .min = 4, .max = 4096, .step = 4, .tooltip = "Video only: frames that two pieces share."})};
 }
 
 void add_tiled(Registry& registry) {
