@@ -1,0 +1,217 @@
+#include "sampling/samplers.h"
+
+#include "sampling/toy.h"
+
+namespace easel {
+namespace {
+
+void print_not_yet(const Json& test, const std::string& sampler) {
+  printf("%-44s %s is not there yet\n", test["case"].get<std::string>().c_str(), sampler.c_str());
+}
+
+std::optional<int64_t> step_of(const Json& params, const char* key) {
+  return params.contains(key) ? std::optional(params[key].get<int64_t>()) : std::nullopt;
+}
+
+SampleRequest request_of(const Json& p, bool with_cond, std::vector<ToyCall>& calls) {
+  SampleRequest r;
+  r.model = toy_model(p["kind"], &calls);
+  std::tie(r.positive, r.negative) = toy_conditionings(with_cond);
+  r.cfg = p["cfg"];
+  r.sampler = p["sampler"];
+  r.scheduler = p["scheduler"];
+  r.steps = p["steps"];
+  r.seed = seed_of(p["seed"]);
+  r.latent_image = at::zeros(p["shape"].get<std::vector<int64_t>>());
+  r.noise = prepare_noise(r.latent_image, r.seed);
+  return r;
+}
+
+TEST(Samplers, Parity) {
+  EASEL_NEEDS_PARITY();
+  parity::Golden golden("sampling/samplers");
+  for (const auto& test : golden.cases()) {
+    const auto& p = test["params"];
+    const auto& outputs = test["outputs"];
+    if (!has_sampler(p["sampler"].get<std::string>())) {
+      print_not_yet(test, p["sampler"]);
+      continue;
+    }
+    std::vector<ToyCall> calls;
+    auto r = request_of(p, p["cond"], calls);
+    const int64_t step_i = outputs.value("step_i", -1);
+    int64_t callbacks = 0;
+    Tensor step_x, step_denoised;
+    r.callback = [&](int64_t step, int64_t, const Tensor& x0, const Tensor& x) {
+      if (step == step_i && !step_x.defined()) {
+        step_x = x.clone();
+        step_denoised = x0.clone();
+      }
+      ++callbacks;
+    };
+    golden.compare(test, "out", sample(r));
+    EXPECT_EQ(static_cast<int64_t>(calls.size()), outputs["evals"].get<int64_t>()) << test["case"];
+    if (step_i >= 0) {
+      ASSERT_TRUE(step_x.defined()) << test["case"];
+      golden.compare(test, "step_x", step_x);
+      golden.compare(test, "step_denoised", step_denoised);
+      EXPECT_EQ(callbacks, outputs["callbacks"].get<int64_t>()) << test["case"];
+    }
+  }
+}
+
+TEST(Samplers, ParityOfKSamplerArguments) {
+  EASEL_NEEDS_PARITY();
+  parity::Golden golden("sampling/ksampler_variants");
+  for (const auto& test : golden.cases()) {
+    const auto& p = test["params"];
+    std::vector<ToyCall> calls;
+    auto r = request_of(p, p["with_cond"], calls);
+    if (test.contains("inputs") && test["inputs"].contains("latent"))
+      r.latent_image = golden.input(test["inputs"]["latent"]);
+    if (test.contains("inputs") && test["inputs"].contains("mask")) r.noise_mask = golden.input(test["inputs"]["mask"]);
+    if (p.value("disable_noise", false)) r.noise = at::zeros_like(r.noise);
+    r.denoise = p.value("denoise", 1.0);
+    r.start_step = step_of(p, "start");
+    r.last_step = step_of(p, "end");
+    r.force_full_denoise = p.value("force", false);
+    golden.compare(test, "out", sample(r));
+    EXPECT_EQ(static_cast<int64_t>(calls.size()), test["outputs"]["evals"].get<int64_t>()) << test["case"];
+  }
+}
+
+// The sampler nodes' options, as far as their samplers are served.
+std::optional<Sampler> sampler_of(const std::string& node, const Json& in) {
+  static const std::map<std::string, std::string> kNames{{"SamplerEulerAncestral", "euler_ancestral"},
+                                                         {"SamplerEulerAncestralCFGPP", "euler_ancestral_cfg_pp"},
+                                                         {"SamplerLMS", "lms"},
+                                                         {"SamplerDPMPP_3M_SDE", "dpmpp_3m_sde"},
+                                                         {"SamplerDPMPP_2M_SDE", "dpmpp_2m_sde"},
+                                                         {"SamplerDPMPP_SDE", "dpmpp_sde"},
+                                                         {"SamplerDPMPP_2S_Ancestral", "dpmpp_2s_ancestral"}};
+  const auto name = kNames.find(node);
+  if (name == kNames.end()) return std::nullopt;
+  auto sampler = make_sampler(name->second);
+  sampler.options.eta = in.value("eta", sampler.options.eta);
+  sampler.options.s_noise = in.value("s_noise", sampler.options.s_noise);
+  sampler.options.r = in.value("r", sampler.options.r);
+  sampler.options.order = in.value("order", sampler.options.order);
+  sampler.options.heun = in.value("solver_type", "") == "heun";
+  return sampler;
+}
+
+TEST(Samplers, ParityOfOptions) {
+  EASEL_NEEDS_PARITY();
+  parity::Golden golden("sampling/sampler_options");
+  for (const auto& test : golden.cases()) {
+    const auto& p = test["params"];
+    const auto sampler = sampler_of(p["node"], p["inputs"]);
+    if (!sampler) {
+      print_not_yet(test, p["node"]);
+      continue;
+    }
+    CustomRequest r;
+    r.model = toy_model(p["kind"]);
+    std::tie(r.positive, r.negative) = toy_conditionings(false);
+    r.cfg = 1.0;
+    r.sampler = *sampler;
+    r.sigmas = make_sigmas(p["kind"] == "eps" ? "karras" : "simple", r.model.sampling, 12);
+    r.seed = seed_of(p["seed"]);
+    r.latent_image = at::zeros({1, 4, 8, 8});
+    r.noise = prepare_noise(r.latent_image, r.seed);
+    golden.compare(test, "out", sample_custom(r));
+  }
+}
+
+SampleRequest small_request(const std::string& sampler, const std::string& kind = "eps") {
+  SampleRequest r;
+  r.model = toy_model(kind);
+  std::tie(r.positive, r.negative) = toy_conditionings(true);
+  r.sampler = sampler;
+  r.steps = 4;
+  r.cfg = 3.0;
+  r.seed = 5;
+  r.latent_image = at::zeros({1, 4, 2, 2});
+  r.noise = prepare_noise(r.latent_image, r.seed);
+  return r;
+}
+
+TEST(Samplers, EveryServedSamplerGivesAFiniteLatentForAnyNumberOfSteps) {
+  for (const auto name : sampler_names()) {
+    if (!has_sampler(name)) continue;
+    for (const char* kind : {"eps", "flow3"}) {
+      for (const int64_t steps : {1, 2, 3, 7}) {
+        auto r = small_request(std::string(name), kind);
+        r.steps = steps;
+        const auto out = sample(r);
+        EXPECT_TRUE(out.isfinite().all().item<bool>()) << name << " " << kind << " " << steps;
+        EXPECT_LT(out.abs().max().item<float>(), 20.0f) << name << " " << kind << " " << steps;
+      }
+    }
+  }
+}
+
+TEST(Samplers, SameSeedSamePicture) {
+  for (const auto name : sampler_names()) {
+    if (!has_sampler(name)) continue;
+    const auto r = small_request(std::string(name));
+    EXPECT_TRUE(sample(r).equal(sample(r))) << name;
+  }
+}
+
+TEST(Samplers, UnknownNamesSaySo) {
+  EXPECT_THROW(make_sampler("nonsense"), Error);
+  for (const auto name : sampler_names()) {
+    if (has_sampler(name)) continue;
+    try {
+      make_sampler(name);
+      FAIL() << name;
+    } catch (const Error& e) {
+      EXPECT_EQ(std::string(e.what()), fmt::format("sampler '{}' is not there yet", name));
+    }
+  }
+}
+
+TEST(Samplers, TheCallbackMayInterrupt) {
+  struct Stop {};
+  auto r = small_request("euler");
+  int64_t seen = 0;
+  r.callback = [&](int64_t step, int64_t total, const Tensor&, const Tensor&) {
+    EXPECT_EQ(total, 4);
+    seen = step;
+    if (step == 1) throw Stop();
+  };
+  EXPECT_THROW(sample(r), Stop);
+  EXPECT_EQ(seen, 1);
+}
+
+TEST(Samplers, LatentsPassThroughTheModelsScale) {
+  auto r = small_request("euler");
+  const auto plain = sample(r);
+  r.model.process_in = [](const Tensor& t) { return t * 4; };
+  r.model.process_out = [](const Tensor& t) { return t / 4; };
+  EXPECT_TRUE(at::allclose(sample(r), plain / 4));  // an empty latent is not scaled
+  r.denoise = 0.0;
+  r.latent_image = at::ones({1, 4, 2, 2});
+  EXPECT_TRUE(sample(r).equal(r.latent_image));
+}
+
+TEST(Samplers, TheMaskKeepsWhatItLeavesOut) {
+  auto r = small_request("euler");
+  r.latent_image = parity::formula("latent", {1, 4, 2, 2});
+  r.noise_mask = at::tensor({1.0f, 0.0f, 1.0f, 0.0f}).reshape({1, 2, 2});
+  const auto out = sample(r);
+  EXPECT_TRUE(at::allclose(out.select(3, 1), r.latent_image.select(3, 1), 1e-4, 1e-4));
+  EXPECT_FALSE(at::allclose(out.select(3, 0), r.latent_image.select(3, 0), 1e-2, 1e-2));
+}
+
+TEST(Samplers, MismatchedShapesAreRefused) {
+  auto r = small_request("euler");
+  r.latent_image = at::zeros({1, 4, 3, 2});
+  EXPECT_THROW(sample(r), Error);
+  r.noise = Tensor();
+  EXPECT_THROW(sample(r), Error);
+}
+
+}  // namespace
+}  // namespace easel
