@@ -12,8 +12,9 @@ namespace {
 
 struct Entry {
   std::string name;
-  std::optional<std::string> dtype;
-  std::optional<std::vector<uint64_t>> shape, offsets;
+  std::string dtype;
+  std::vector<uint64_t> shape, offsets;
+  bool has_dtype = false, has_shape = false, has_offsets = false;
 };
 
 // Reads the header's JSON as it streams by. What stands where:
@@ -25,7 +26,10 @@ class HeaderReader : public nlohmann::json_sax<Json> {
   std::map<std::string, std::string> metadata;
   std::string problem;
 
-  bool null() override { return depth_ == 1 && key_ == kMetadata ? true : plain(); }
+  bool null() override {
+    if (depth_ != 1 || key_ != kMetadata) return plain();
+    return std::exchange(seen_metadata_, true) ? stop("'__metadata__' stands twice") : true;
+  }
   bool boolean(bool) override { return plain(); }
   bool number_integer(int64_t) override { return plain(); }
   bool number_float(double, const std::string&) override { return plain(); }
@@ -34,7 +38,7 @@ class HeaderReader : public nlohmann::json_sax<Json> {
   bool number_unsigned(uint64_t value) override {
     if (!numbers_) return plain();
     numbers_->push_back(value);
-    return true;
+    return numbers_->size() <= kMaxDimensions ? true : stop("a shape or offset has too many numbers");
   }
 
   bool string(std::string& value) override {
@@ -43,7 +47,7 @@ class HeaderReader : public nlohmann::json_sax<Json> {
       return true;
     }
     if (in_tensor() && key_ == "dtype") {
-      if (entries.back().dtype) return stop("'dtype' stands twice");
+      if (std::exchange(entries.back().has_dtype, true)) return stop("'dtype' stands twice");
       entries.back().dtype = std::move(value);
       return true;
     }
@@ -74,9 +78,9 @@ class HeaderReader : public nlohmann::json_sax<Json> {
     const bool shape = in_tensor() && key_ == "shape", offsets = in_tensor() && key_ == "data_offsets";
     if (depth_ == 0) return stop("it is no JSON object");
     if (shape || offsets) {
-      auto& list = shape ? entries.back().shape : entries.back().offsets;
-      if (list) return stop("'" + key_ + "' stands twice");
-      numbers_ = &list.emplace();
+      Entry& entry = entries.back();
+      if (std::exchange(shape ? entry.has_shape : entry.has_offsets, true)) return stop("'" + key_ + "' stands twice");
+      numbers_ = shape ? &entry.shape : &entry.offsets;
     } else if (!plain()) {
       return false;
     }
@@ -95,6 +99,7 @@ class HeaderReader : public nlohmann::json_sax<Json> {
  private:
   static constexpr std::string_view kMetadata = "__metadata__";
   static constexpr int kMaxDepth = 127;  // serde_json's
+  static constexpr size_t kMaxDimensions = 1000;
 
   bool in_tensor() const { return depth_ == 2 && !in_metadata_; }
 
@@ -171,32 +176,32 @@ SafetensorsHeader parse_safetensors(std::span<const std::byte> file, const std::
   if (!reader.problem.empty()) fail("load_safetensors: '{}': its header is refused: {}", name, reader.problem);
 
   for (const Entry& entry : reader.entries) {
-    if (!entry.dtype || !entry.shape || !entry.offsets || entry.offsets->size() != 2) {
+    if (!entry.has_dtype || !entry.has_shape || entry.offsets.size() != 2) {
       fail("load_safetensors: '{}': '{}' lacks its dtype, shape or pair of data_offsets", name, entry.name);
     }
   }
   std::sort(reader.entries.begin(), reader.entries.end(),
-            [](const Entry& a, const Entry& b) { return *a.offsets < *b.offsets; });
+            [](const Entry& a, const Entry& b) { return a.offsets < b.offsets; });
 
   SafetensorsHeader header;
   header.metadata = std::move(reader.metadata);
   const std::span<const std::byte> data = file.subspan(8 + length);
   uint64_t position = 0;
   for (Entry& entry : reader.entries) {
-    const uint64_t begin = (*entry.offsets)[0], end = (*entry.offsets)[1];
+    const uint64_t begin = entry.offsets[0], end = entry.offsets[1];
     if (begin != position || end < begin) {
       fail(
           "load_safetensors: '{}': '{}' lies at {} to {} where {} should be its begin; the header has a hole or an "
           "overlap",
           name, entry.name, begin, end, position);
     }
-    const auto dtype = dtype_from_name(*entry.dtype);
+    const auto dtype = dtype_from_name(entry.dtype);
     if (!dtype)
-      fail("load_safetensors: '{}': '{}' is of dtype '{}', which is not known here", name, entry.name, *entry.dtype);
-    check_size(entry.name, *entry.shape, *dtype, end - begin, name);
+      fail("load_safetensors: '{}': '{}' is of dtype '{}', which is not known here", name, entry.name, entry.dtype);
+    check_size(entry.name, entry.shape, *dtype, end - begin, name);
     position = end;
     if (end > data.size()) continue;  // said below, with the whole promise
-    TensorSpan span{*dtype, {entry.shape->begin(), entry.shape->end()}, data.subspan(begin, end - begin)};
+    TensorSpan span{*dtype, {entry.shape.begin(), entry.shape.end()}, data.subspan(begin, end - begin)};
     if (!header.tensors.emplace(std::move(entry.name), std::move(span)).second) {
       fail("load_safetensors: '{}': its header names a tensor twice", name);
     }
