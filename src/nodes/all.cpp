@@ -3,7 +3,7 @@
 namespace easel {
 
 void add_all_nodes(Registry& registry, const Services& services) {
-  add_sampling_nodes(registry, services);
+  add_sampling_nodes(registry);
   add_loader_nodes(registry, services);
   add_conditioning_nodes(registry);
   add_vae_nodes(registry);

@@ -1,6 +1,5 @@
 // Every family of nodes, and the services it needs.
 #pragma once
-#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -16,9 +15,7 @@ class ModelCache;
 struct Services {
   const Folders& folders;
   ModelCache& models;
-  bool metadata = true;        // write prompt and workflow into files (--disable-metadata)
-  bool previews = false;       // --preview-method is not none
-  int64_t preview_size = 512;  // --preview-size: the longer side of a preview, in pixels
+  bool metadata = true;  // write prompt and workflow into files (--disable-metadata)
 };
 
 void add_primitive_nodes(Registry&);
@@ -28,7 +25,7 @@ void add_mask_nodes(Registry&);
 void add_latent_nodes(Registry&);
 void add_conditioning_nodes(Registry&);
 void add_vae_nodes(Registry&);
-void add_sampling_nodes(Registry&, const Services&);
+void add_sampling_nodes(Registry&);
 void add_loader_nodes(Registry&, const Services&);
 void add_image_file_nodes(Registry&, const Services&);
 void add_latent_file_nodes(Registry&, const Services&);

@@ -57,8 +57,8 @@ SampleModel sample_model(Context& context, const Model& model) {
           .process_out = [format](const Tensor& latent) { return format.from_network(latent); }};
 }
 
-Latent ksample(Context& context, const Services& services, const Model& model, const Settings& settings,
-               const ConditioningSet& positive, const ConditioningSet& negative, const Latent& latent) {
+Latent ksample(Context& context, const Model& model, const Settings& settings, const ConditioningSet& positive,
+               const ConditioningSet& negative, const Latent& latent) {
   const Tensor image = fitted_latent(model, latent.samples);
   require_memory("KSampler", image.sizes().vec());
   std::optional<std::vector<int64_t>> batch_index;
@@ -82,7 +82,8 @@ Latent ksample(Context& context, const Services& services, const Model& model, c
   };
   request.callback = [&](int64_t step, int64_t total, const Tensor& x0, const Tensor&) {
     std::function<Preview()> preview;
-    if (services.previews) preview = [&] { return rough_picture(model.latent_format(), x0, services.preview_size); };
+    if (context.previews().wanted())
+      preview = [&] { return rough_picture(model.latent_format(), x0, context.previews().max_size); };
     context.progress(step + 1, total, preview);
   };
   Latent made = latent;
@@ -90,7 +91,7 @@ Latent ksample(Context& context, const Services& services, const Model& model, c
   return made;
 }
 
-void add_ksampler(Registry& registry, const Services& services) {
+void add_ksampler(Registry& registry) {
   registry.add({
       .id = "KSampler",
       .category = "sampling",
@@ -119,18 +120,18 @@ void add_ksampler(Registry& registry, const Services& services) {
                                   .step = 0.01,
                                   .tooltip = "Less than 1 keeps something of the given latent."})},
       .outputs = {{.tooltip = "The denoised latent."}},
-      .run = [services](Context& context, const Model& model, uint64_t seed, int64_t steps, double cfg,
-                        const std::string& sampler, const std::string& scheduler, const ConditioningSet& positive,
-                        const ConditioningSet& negative, const Latent& latent, double denoise) -> Latent {
+      .run = [](Context& context, const Model& model, uint64_t seed, int64_t steps, double cfg,
+                const std::string& sampler, const std::string& scheduler, const ConditioningSet& positive,
+                const ConditioningSet& negative, const Latent& latent, double denoise) -> Latent {
         return ksample(
-            context, services, model,
+            context, model,
             {.seed = seed, .steps = steps, .cfg = cfg, .sampler = sampler, .scheduler = scheduler, .denoise = denoise},
             positive, negative, latent);
       },
   });
 }
 
-void add_ksampler_advanced(Registry& registry, const Services& services) {
+void add_ksampler_advanced(Registry& registry) {
   registry.add({
       .id = "KSamplerAdvanced",
       .title = "KSampler (Advanced)",
@@ -145,11 +146,11 @@ void add_ksampler_advanced(Registry& registry, const Services& services) {
                  socket("latent_image", "LATENT"), integer("start_at_step", {.value = 0, .min = 0, .max = 10000}),
                  integer("end_at_step", {.value = 10000, .min = 0, .max = 10000}),
                  choice("return_with_leftover_noise", {"disable", "enable"})},
-      .run = [services](Context& context, const Model& model, const std::string& add_noise, uint64_t seed,
-                        int64_t steps, double cfg, const std::string& sampler, const std::string& scheduler,
-                        const ConditioningSet& positive, const ConditioningSet& negative, const Latent& latent,
-                        int64_t start, int64_t end, const std::string& leftover_noise) -> Latent {
-        return ksample(context, services, model,
+      .run = [](Context& context, const Model& model, const std::string& add_noise, uint64_t seed, int64_t steps,
+                double cfg, const std::string& sampler, const std::string& scheduler, const ConditioningSet& positive,
+                const ConditioningSet& negative, const Latent& latent, int64_t start, int64_t end,
+                const std::string& leftover_noise) -> Latent {
+        return ksample(context, model,
                        {.seed = seed,
                         .steps = steps,
                         .cfg = cfg,
@@ -166,9 +167,9 @@ void add_ksampler_advanced(Registry& registry, const Services& services) {
 
 }  // namespace
 
-void add_sampling_nodes(Registry& registry, const Services& services) {
-  add_ksampler(registry, services);
-  add_ksampler_advanced(registry, services);
+void add_sampling_nodes(Registry& registry) {
+  add_ksampler(registry);
+  add_ksampler_advanced(registry);
 }
 
 }  // namespace easel

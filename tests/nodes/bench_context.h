@@ -18,26 +18,27 @@ class RecordingContext : public Context {
   const OrderedJson& extra_pnginfo() const override { return extra; }
   void progress(int64_t value, int64_t max, const std::function<Preview()>& preview) override {
     steps.emplace_back(value, max);
-    if (preview && wants_previews) previews.push_back(preview());
+    if (preview) made.push_back(preview());
   }
+  const PreviewSettings& previews() const override { return settings; }
   void check_interrupt() override {}
   void text(const std::string&) override {}
 
   std::string id = "1", prompt = "{}";
   OrderedJson extra = OrderedJson::object();
-  bool wants_previews = false;
+  PreviewSettings settings;
   std::vector<std::pair<int64_t, int64_t>> steps;
-  std::vector<Preview> previews;
+  std::vector<Preview> made;
 };
 
 // All nodes over an empty base folder that goes away with it.
 struct Studio {
-  explicit Studio(const LoadOptions& load = {}, bool previews = false)
+  explicit Studio(const LoadOptions& load = {})
       : base(std::filesystem::temp_directory_path() /
              fmt::format("easel_nodes_{}_{}", getpid(), reinterpret_cast<uintptr_t>(this))),
         folders(make_base()),
         models(load) {
-    add_all_nodes(registry, {.folders = folders, .models = models, .previews = previews});
+    add_all_nodes(registry, {.folders = folders, .models = models});
   }
   ~Studio() { std::filesystem::remove_all(base); }
 

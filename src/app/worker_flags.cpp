@@ -1,0 +1,52 @@
+#include "app/worker_flags.h"
+
+#include <CLI/CLI.hpp>
+
+namespace easel {
+namespace {
+
+// "--bf16-unet" and kin: at most one of a part.
+void add_dtypes(CLI::App& app, const std::string& part, const std::vector<std::string>& names,
+                std::optional<at::ScalarType>& chosen) {
+  CLI::Option_group* group = app.add_option_group(part);
+  group->require_option(0, 1);
+  for (const std::string& name : names)
+    group->add_flag_callback(
+        "--" + name + "-" + part, [&chosen, name] { chosen = dtype_of(name); }, "compute the " + part + " in " + name);
+}
+
+}  // namespace
+
+std::optional<int> parse_worker_flags(int argc, char** argv, WorkerFlags& flags) {
+  CLI::App app("easel-worker: runs prompts for the easel server. Started by it, not by hand.");
+  app.add_flag("--describe", flags.describe, "print the declarations of all nodes and leave");
+  app.add_option("--fd", flags.fd, "serve the socket at this descriptor")->check(CLI::Range(0, 1 << 20));
+  app.add_option("--threads", flags.threads, "threads for the kernels; 0: one for each core")
+      ->check(CLI::Range(0, 4096));
+  app.add_option("--clip-vocabulary", flags.clip_vocabulary, "CLIP's bpe_simple_vocab_16e6.txt.gz");
+
+  app.add_option("--base-directory", flags.folders.base);
+  app.add_option("--input-directory", flags.folders.input);
+  app.add_option("--output-directory", flags.folders.output);
+  app.add_option("--temp-directory", flags.folders.temp);
+  app.add_option("--user-directory", flags.folders.user);
+  app.add_option("--extra-model-paths-config", flags.folders.extra_model_paths);
+
+  app.add_flag("--cpu", "run on the CPU, which this build does anyway");
+  app.add_flag("--force-fp32", flags.precision.force_fp32)
+      ->excludes(app.add_flag("--force-fp16", flags.precision.force_fp16));
+  add_dtypes(app, "unet", {"fp64", "fp32", "bf16", "fp16"}, flags.precision.network);
+  add_dtypes(app, "vae", {"fp32", "bf16", "fp16"}, flags.precision.vae);
+  add_dtypes(app, "text-enc", {"fp32", "bf16", "fp16"}, flags.precision.text);
+  app.add_flag_callback("--disable-metadata", [&flags] { flags.metadata = false; });
+
+  try {
+    app.parse(argc, argv);
+    if (!flags.describe && flags.fd < 0) throw CLI::RequiredError("--fd or --describe");
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error);
+  }
+  return std::nullopt;
+}
+
+}  // namespace easel

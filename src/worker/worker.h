@@ -1,0 +1,20 @@
+// The worker: nodes on libtorch behind the wire's job loop. Adds what the loop must not know: inference mode, memory
+// figures of the machine, exceptions of libtorch.
+#pragma once
+#include <functional>
+#include <vector>
+
+#include "wire/serve.h"
+
+namespace easel {
+
+struct WorkerParts {
+  const Registry& registry;
+  std::function<std::vector<wire::ModelFile>()> list_models;
+  std::function<void()> unload_models;
+};
+
+// Serves the server's end of `fd` on this thread until it is told to stop. Returns the exit status.
+int serve_worker(int fd, const WorkerParts& parts);
+
+}  // namespace easel
