@@ -96,10 +96,7 @@ bool Hub::is_closing(const std::shared_ptr<Peer>& peer) const {
 
 void Hub::push(Peer& peer, const SharedFrame& frame) {
   if (peer.closing) return;
-  if (!peer.outbox.push(frame)) {
-    peer.closing = true;
-    log::warn("/ws: client '{}' does not read; its socket is closed", peer.sid);
-  }
+  peer.closing = !peer.outbox.push(frame);
   peer.wake();
 }
 

@@ -68,7 +68,8 @@ class Hub {
   const uint64_t max_upload_size_;
   std::function<size_t()> queue_remaining_;
 
-  mutable std::mutex mutex_;  // guards all below, and every Peer
+  // Guards all below, and every Peer. Nothing is logged under it: the log has followers here.
+  mutable std::mutex mutex_;
   std::list<std::shared_ptr<Peer>> peers_;
   std::multimap<std::string, std::list<std::shared_ptr<Peer>>::iterator> by_sid_;  // oldest first within a sid
   ClientId running_;

@@ -86,6 +86,9 @@ Response Router::handle(Request& request) const {
     return dispatch(request);
   } catch (const HttpError& error) {
     return text_response(error.status, error.what());
+  } catch (const Error& error) {  // worded for people: a full disk, a folder without permission
+    log::error("{} {}: {}", request.method, request.path, error.what());
+    return text_response(500, fmt::format("500: {}", error.what()));
   } catch (const std::exception& error) {
     log::error("{} {}: {}", request.method, request.path, error.what());
     return text_response(500, "500: Internal Server Error");

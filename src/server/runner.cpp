@@ -103,7 +103,7 @@ void Runner::supervise() {
     std::unique_lock lock(mutex_);
     if (!started || Clock::now() - born_ < 5s) ++failures_;
     const auto pause =
-        failures_ == 0 ? 0ms : std::min<std::chrono::milliseconds>(10s, 100ms << std::min(failures_, 10));
+        failures_ == 0 ? 0ms : std::min<std::chrono::milliseconds>(10s, 100ms * (1 << std::min(failures_ - 1, 7)));
     if (wake_.wait_for(lock, pause, [this] { return stopping_; })) return;
   }
 }
@@ -247,7 +247,7 @@ void Runner::worker_died(const std::string& how) {
   const store::Job& job = report->job();
   if (draining) {
     log::info("prompt {} goes back to the head of the queue", job.prompt_id);
-    store_.put_back(job.prompt_id, job.attempt, false);
+    persist([&] { store_.put_back(job.prompt_id, job.attempt, false); });
     return;
   }
   log::error("the worker {} {} of prompt {} (attempt {} of {}); another is started", how, report->place(),
@@ -256,7 +256,7 @@ void Runner::worker_died(const std::string& how) {
     finish_in_store(*report, report->interrupted());
     report->say_over();
   } else if (job.attempt < kMaxAttempts) {
-    store_.put_back(job.prompt_id, job.attempt, true);
+    persist([&] { store_.put_back(job.prompt_id, job.attempt, true); });
     hub_.send_status();
   } else {
     finish_in_store(*report, report->failed(fmt::format("The worker process {} {}, as in the attempt before; the "
@@ -329,16 +329,23 @@ void Runner::finish(RunReport& report, const wire::Finished& finished) {
   wake_.notify_all();
 }
 
-// The result is not given up for a full disk: it is tried again until there is room or the server ends.
 void Runner::finish_in_store(const RunReport& report, const store::Result& result) {
+  const store::Job& job = report.job();
+  persist([&] {
+    if (!store_.finish(job.prompt_id, job.attempt, result))
+      log::warn("prompt {} had left the queue before it ended", job.prompt_id);
+  });
+  log::info("Prompt executed in {:.2f} seconds", report.seconds());
+}
+
+// What happened is not given up for a full disk: it is tried again until there is room or the server ends (then the job
+// counts as running and stands at the head of the queue after the restart).
+void Runner::persist(const std::function<void()>& write) {
   for (;;) {
     try {
-      if (!store_.finish(report.job().prompt_id, report.job().attempt, result))
-        log::warn("prompt {} had left the queue before it ended", report.job().prompt_id);
-      log::info("Prompt executed in {:.2f} seconds", report.seconds());
-      return;
+      return write();
     } catch (const std::exception& error) {
-      log::error("{}; the result of prompt {} is kept and tried again", error.what(), report.job().prompt_id);
+      log::error("{}; tried again in a second", error.what());
     }
     std::unique_lock lock(mutex_);
     if (wake_.wait_for(lock, 1s, [this] { return stopping_; })) return;

@@ -65,6 +65,7 @@ class Runner {
   void receive(const wire::Message& message);
   void finish(RunReport& report, const wire::Finished& finished);
   void finish_in_store(const RunReport& report, const store::Result& result);
+  void persist(const std::function<void()>& write);
   void worker_died(const std::string& how);
 
   const RunnerOptions options_;

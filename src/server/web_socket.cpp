@@ -51,6 +51,7 @@ net::awaitable<void> write_all(std::shared_ptr<Socket> socket, Hub& hub) {
   bool closing = false;
   while (!socket->done) {
     if (hub.is_closing(socket->peer) && !std::exchange(closing, true)) {
+      log::warn("/ws: client '{}' does not keep up; its socket is closed", socket->peer->sid);
       net::co_spawn(socket->ws.get_executor(), cut_off(socket), net::detached);
       co_await socket->ws.async_close(websocket::close_reason(websocket::close_code::try_again_later, "too slow"),
                                       kNoThrow);

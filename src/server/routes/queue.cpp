@@ -1,0 +1,63 @@
+// GET and POST /queue, POST /interrupt, POST /free.
+#include "base/error.h"
+#include "base/log.h"
+#include "server/routes/job_json.h"
+#include "server/routes/routes.h"
+
+namespace easel::server {
+namespace {
+
+std::string join_items(const std::vector<store::Job>& jobs) {
+  std::string text;
+  for (const store::Job& job : jobs) (text += text.empty() ? "" : ", ") += queue_item(job);
+  return text;
+}
+
+Response get_queue(Services& services) {
+  const store::Queue queue = services.store.queue();
+  return json_text("{\"queue_running\": [" + join_items(queue.running) + "], \"queue_pending\": [" +
+                   join_items(queue.pending) + "]}");
+}
+
+Response post_queue(const Request& request, Services& services) {
+  const Json body = request.json();
+  if (!body.is_object()) throw HttpError(400, "an object was wanted");
+  const auto ids = ids_to_delete(body);
+  if (body.value("clear", Json()) == true) services.store.clear_pending();
+  if (!ids.empty()) services.store.delete_pending(ids);
+  services.hub.send_status();
+  return empty_response();
+}
+
+// Never an error: the page sends an empty body.
+Response post_interrupt(const Request& request, Services& services) {
+  std::optional<std::string> prompt_id;
+  try {
+    const Json body = request.json();
+    if (body.is_object())
+      if (const auto id = body.find("prompt_id"); id != body.end() && id->is_string()) prompt_id = *id;
+  } catch (const HttpError&) {
+  }
+  services.runner.interrupt(prompt_id);
+  return empty_response();
+}
+
+Response post_free(const Request& request, Services& services) {
+  const Json body = request.json();
+  if (!body.is_object()) throw HttpError(400, "an object was wanted");
+  const bool free_memory = body.value("free_memory", Json()) == true;
+  const auto unload = body.find("unload_models");
+  services.runner.free(unload == body.end() ? free_memory : *unload == true, free_memory);
+  return empty_response();
+}
+
+}  // namespace
+
+void add_queue_routes(Router& router, Services& services) {
+  router.get("/queue", [&services](const Request&) { return get_queue(services); });
+  router.post("/queue", [&services](const Request& request) { return post_queue(request, services); });
+  router.post("/interrupt", [&services](const Request& request) { return post_interrupt(request, services); });
+  router.post("/free", [&services](const Request& request) { return post_free(request, services); });
+}
+
+}  // namespace easel::server

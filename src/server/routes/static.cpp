@@ -1,0 +1,36 @@
+// The frontend's files, and what stands in for packages that are not installed.
+#include "server/routes/routes.h"
+#include "server/static_file.h"
+
+namespace easel::server {
+namespace {
+
+constexpr const char* kNoFrontend =
+    "<!doctype html><title>easel</title><p>The server runs, but the page is not installed: "
+    "start it with --front-end-root FOLDER, or fetch it with <code>make deps</code>.</p>";
+
+Response web_file(const Request& request, const std::filesystem::path& root) {
+  const std::string relative = percent_decode(std::string_view(request.path).substr(1));
+  if (!relative.empty()) return static_response(request, root, relative);
+  Response response;
+  try {
+    response = static_response(request, root, "index.html");
+  } catch (const HttpError&) {
+    response = text_response(200, kNoFrontend);
+    response.type = "text/html; charset=utf-8";
+  }
+  response.set("Cache-Control", "no-store, must-revalidate");
+  response.set("Pragma", "no-cache");
+  response.set("Expires", "0");
+  return response;
+}
+
+}  // namespace
+
+void add_static_routes(Router& router, Services& services) {
+  // Without this the page's template dialog waits for ever.
+  router.only("GET", "/templates/index.json", [](const Request&) { return json_text("[]"); });
+  router.otherwise([root = services.frontend](const Request& request) { return web_file(request, root); });
+}
+
+}  // namespace easel::server
