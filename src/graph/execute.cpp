@@ -84,6 +84,7 @@ class NodeContext : public Context {
 };
 
 void PromptRun::run_all() {
+  check_interrupt();
   plan_ = make_plan(request_.prompt, registry_);
   take_fingerprints();
   find_cached();

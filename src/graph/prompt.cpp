@@ -32,10 +32,22 @@ PromptBody parse_prompt_body(std::string_view text, const PromptLimits& limits) 
   return std::move(reader.body);
 }
 
-Json parse_json(std::string_view text, const PromptLimits& limits) {
-  PromptReader reader(text, limits, PromptReader::Level::Value);
-  reader.read();
-  return std::move(reader.value);
+namespace {
+
+template <class J>
+J parse_value(std::string_view text, const PromptLimits& limits) {
+  if (text.size() > limits.bytes) fail("json: {} bytes came, at most {} are allowed", text.size(), limits.bytes);
+  JsonReader<J> reader("json", limits.depth, limits.values);
+  J::sax_parse(text, &reader);
+  return reader.take();
+}
+
+}  // namespace
+
+Json parse_json(std::string_view text, const PromptLimits& limits) { return parse_value<Json>(text, limits); }
+
+OrderedJson parse_ordered_json(std::string_view text, const PromptLimits& limits) {
+  return parse_value<OrderedJson>(text, limits);
 }
 
 bool reads_as_link(const Json& value) {

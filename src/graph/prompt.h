@@ -66,6 +66,7 @@ PromptBody parse_prompt_body(std::string_view text, const PromptLimits& limits =
 
 // Any other JSON from outside, within the same limits of depth and count.
 Json parse_json(std::string_view text, const PromptLimits& limits = {});
+OrderedJson parse_ordered_json(std::string_view text, const PromptLimits& limits = {});
 
 // The API form as ASCII JSON text, as it goes into a picture, the queue and to the worker.
 std::string prompt_to_json(const Prompt& prompt);

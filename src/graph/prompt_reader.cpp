@@ -56,12 +56,16 @@ void PromptReader::count_value() {
 bool PromptReader::scalar(Json v) {
   count_value();
   if (level() == Level::Raw) return true;
-  path_.empty() ? assign(std::move(v)) : append(std::move(v));
+  builder_.is_open() ? builder_.scalar(std::move(v)) : assign(std::move(v));
   return true;
 }
 
 bool PromptReader::key(std::string& name) {
-  if (level() != Level::Raw) (path_.empty() ? key_ : built_key_) = std::move(name);
+  if (builder_.is_open()) {
+    builder_.key(std::move(name));
+  } else if (level() != Level::Raw) {
+    key_ = std::move(name);
+  }
   return true;
 }
 
@@ -71,20 +75,14 @@ bool PromptReader::open(Json container) {
     fail("prompt: nested deeper than {} levels, which is all that is allowed", limits_.depth);
   if (level() == Level::Raw) {
     ++raw_depth_;
-  } else if (!path_.empty()) {
-    append(std::move(container));
-    Json& parent = *path_.back();
-    path_.push_back(parent.is_array() ? &parent.back() : &parent[built_key_]);
-  } else if (!begin_known(container.is_object())) {
-    building_ = std::move(container);
-    path_.push_back(&building_);
+  } else if (builder_.is_open() || !begin_known(container.is_object())) {
+    builder_.begin(std::move(container));
   }
   return true;
 }
 
 // True if the object that opens is one of known shape, and has been begun.
 bool PromptReader::begin_known(bool is_object) {
-  if (outermost_ == Level::Value) return false;
   if (levels_.empty()) {
     if (!is_object) fail("prompt: an object was expected, a list came");
     levels_.push_back(outermost_);
@@ -118,9 +116,9 @@ bool PromptReader::close() {
   --depth_;
   if (level() == Level::Raw && raw_depth_ > 0) {
     --raw_depth_;
-  } else if (!path_.empty()) {
-    path_.pop_back();
-    if (path_.empty()) assign(std::move(building_));
+  } else if (builder_.is_open()) {
+    builder_.end();
+    if (!builder_.is_open()) assign(builder_.take());
   } else {
     if (level() == Level::Raw) body.extra_pnginfo.assign(raw_begin_, read_up_to_);
     levels_.pop_back();
@@ -128,21 +126,9 @@ bool PromptReader::close() {
   return true;
 }
 
-void PromptReader::append(Json v) {
-  Json& parent = *path_.back();
-  if (parent.is_array()) {
-    parent.push_back(std::move(v));
-  } else {
-    parent[built_key_] = std::move(v);
-  }
-}
-
 // A value of free shape is complete: puts it where the open object wants it.
 void PromptReader::assign(Json v) {
   switch (level()) {
-    case Level::Value:
-      value = std::move(v);
-      break;
     case Level::Body:
       if (levels_.empty()) fail("prompt: an object was expected, a {} came", v.type_name());
       if (key_ == "prompt") body.prompt.reset();

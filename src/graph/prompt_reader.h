@@ -5,21 +5,21 @@
 #include <string_view>
 #include <vector>
 
+#include "graph/json_reader.h"
 #include "graph/prompt.h"
 
 namespace easel {
 
 class PromptReader : public nlohmann::json_sax<Json> {
  public:
-  // Where the reader stands. Objects of the first five have a shape that is known; Raw passes over text that is kept as
-  // it is; Value builds a Json.
-  enum class Level { Body, ExtraData, Prompt, Node, Inputs, Raw, Value };
+  // Where the reader stands. Objects of these have a shape that is known, but Raw, which passes over text that is kept
+  // as it is.
+  enum class Level { Body, ExtraData, Prompt, Node, Inputs, Raw };
 
   PromptReader(std::string_view text, const PromptLimits& limits, Level outermost);
   void read();  // throws Error
 
   PromptBody body;  // Level::Body; Level::Prompt fills body.prompt
-  Json value;       // Level::Value
 
   bool null() override { return scalar(nullptr); }
   bool boolean(bool v) override { return scalar(v); }
@@ -42,7 +42,6 @@ class PromptReader : public nlohmann::json_sax<Json> {
   bool begin_known(bool is_object);
   void begin_node();
   void begin_inputs();
-  void append(Json v);
   void assign(Json v);
   void assign_in_node(Json v);
   void assign_input(Json v);
@@ -61,9 +60,7 @@ class PromptReader : public nlohmann::json_sax<Json> {
   size_t raw_depth_ = 0;       // arrays and objects open inside Raw text
   const char* raw_begin_ = nullptr;
 
-  std::vector<Json*> path_;  // containers that are open in the Json being built, outermost first
-  Json building_;
-  std::string built_key_;
+  JsonBuilder<Json> builder_;  // a value of free shape
 
   size_t node_ = 0;                               // the node that is open
   std::map<std::string, size_t> inputs_of_node_;  // its inputs by name

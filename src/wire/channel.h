@@ -10,7 +10,8 @@ namespace easel::wire {
 
 inline constexpr size_t kMaxFrame = size_t{256} << 20;
 
-// Owns the descriptor. send() may be called from any thread; receive() from one at a time, also while others send.
+// Owns the descriptor, which must block (SO_SNDTIMEO may bound how long). send() may be called from any thread;
+// receive() from one at a time, also while others send.
 class Channel {
  public:
   explicit Channel(int fd) : fd_(fd) {}

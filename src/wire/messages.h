@@ -1,5 +1,5 @@
 // What server and worker say to each other: plain structs, one variant, and their CBOR form.
-// Adding a message: a struct with `type` and `each`, and its name in the variant.
+// Adding a message: a struct and its name in the variant; messages.cpp says its type and members.
 #pragma once
 #include <cstdint>
 #include <optional>
@@ -54,7 +54,7 @@ struct Memory {
   std::vector<Device> devices;
   uint64_t resident = 0;  // of the worker process
 };
-struct Log {
+struct Log {                // the worker's log, for the server to write into its own
   std::string level, text;  // "debug" | "info" | "warning" | "error"
 };
 struct ModelFile {
@@ -134,7 +134,7 @@ using Message =
 
 // One message as CBOR, and back. decode throws Error on anything that is not exactly one known message with every
 // field.
-std::string encode(const Message& message);
+std::string encode(Message message);
 Message decode(const std::string& cbor);
 
 }  // namespace easel::wire
