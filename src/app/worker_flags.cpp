@@ -5,14 +5,15 @@
 namespace easel {
 namespace {
 
+using Dtypes = std::vector<std::pair<std::string, at::ScalarType>>;
+
 // "--bf16-unet" and kin: at most one of a part.
-void add_dtypes(CLI::App& app, const std::string& part, const std::vector<std::string>& names,
-                std::optional<at::ScalarType>& chosen) {
+void add_dtypes(CLI::App& app, const std::string& part, const Dtypes& dtypes, std::optional<at::ScalarType>& chosen) {
   CLI::Option_group* group = app.add_option_group(part);
   group->require_option(0, 1);
-  for (const std::string& name : names)
+  for (const auto& [name, dtype] : dtypes)
     group->add_flag_callback(
-        "--" + name + "-" + part, [&chosen, name] { chosen = dtype_of(name); }, "compute the " + part + " in " + name);
+        "--" + name + "-" + part, [&chosen, dtype = dtype] { chosen = dtype; }, "compute the " + part + " in " + name);
 }
 
 }  // namespace
@@ -32,12 +33,15 @@ std::optional<int> parse_worker_flags(int argc, char** argv, WorkerFlags& flags)
   app.add_option("--user-directory", flags.folders.user);
   app.add_option("--extra-model-paths-config", flags.folders.extra_model_paths);
 
-  app.add_flag("--cpu", "run on the CPU, which this build does anyway");
+  app.add_flag("--cpu")->description("run on the CPU, which this build does anyway");
   app.add_flag("--force-fp32", flags.precision.force_fp32)
       ->excludes(app.add_flag("--force-fp16", flags.precision.force_fp16));
-  add_dtypes(app, "unet", {"fp64", "fp32", "bf16", "fp16"}, flags.precision.network);
-  add_dtypes(app, "vae", {"fp32", "bf16", "fp16"}, flags.precision.vae);
-  add_dtypes(app, "text-enc", {"fp32", "bf16", "fp16"}, flags.precision.text);
+  const Dtypes dtypes = {{"fp32", at::kFloat}, {"bf16", at::kBFloat16}, {"fp16", at::kHalf}};
+  Dtypes unet_dtypes = dtypes;
+  unet_dtypes.emplace_back("fp64", at::kDouble);
+  add_dtypes(app, "unet", unet_dtypes, flags.precision.network);
+  add_dtypes(app, "vae", dtypes, flags.precision.vae);
+  add_dtypes(app, "text-enc", dtypes, flags.precision.text);
   app.add_flag_callback("--disable-metadata", [&flags] { flags.metadata = false; });
 
   try {
