@@ -30,7 +30,7 @@ inline std::optional<std::filesystem::path> folder() {
   } else if (const char* source = std::getenv("EASEL_SOURCE_DIR")) {
     path = std::filesystem::path(source) / ".." / "shared" / "parity";
   }
-  return std::filesystem::exists(path / "README.md") ? std::optional(path) : std::nullopt;
+  return !path.empty() && std::filesystem::exists(path / "README.md") ? std::optional(path) : std::nullopt;
 }
 
 #define EASEL_NEEDS_PARITY() \
