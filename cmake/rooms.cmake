@@ -42,6 +42,11 @@ function(easel_use_torch target)
     target_precompile_headers(${target} PRIVATE ${CMAKE_SOURCE_DIR}/src/tensor/aten.h)
   else()
     target_precompile_headers(${target} REUSE_FROM easel_tensor)
+    get_target_property(type ${target} TYPE)
+    if(type STREQUAL "EXECUTABLE")  # -fPIE would make the compiler refuse the precompiled header
+      set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+      target_compile_options(${target} PRIVATE -fPIC)
+    endif()
   endif()
 endfunction()
 

@@ -2,6 +2,9 @@
 
 #include <ATen/core/dispatch/Dispatcher.h>
 
+#include <algorithm>
+#include <cstring>
+
 #include "base/error.h"
 #include "tensor/kernels/norm.h"
 
@@ -13,6 +16,8 @@ using at::IntArrayRef;
 using Scalars = c10::List<std::optional<at::Scalar>>;
 using OptionalName = std::optional<std::string_view>;
 using OptionalTensor = std::optional<Tensor>;
+
+constexpr int64_t kGrain = 1 << 16;  // bytes below which a second thread costs more than it brings
 
 Tensor onednn_convolution(const PackedConvolution& c, const Tensor& x, std::string_view name, OptionalName algorithm) {
   static const auto op =
@@ -29,9 +34,8 @@ Tensor onednn_convolution_add(const PackedConvolution& c, const Tensor& x, const
                              .typed<Tensor(const Tensor&, const Tensor&, const Tensor&, const OptionalTensor&,
                                            IntArrayRef, IntArrayRef, IntArrayRef, int64_t, std::string_view,
                                            std::optional<at::Scalar>, OptionalName, Scalars, OptionalName)>();
-  const std::optional<at::Scalar> alpha;
-  return op.call(x, residual, c.weight, c.bias, c.padding, c.stride, c.dilation, c.groups, "add", alpha, {}, Scalars(),
-                 {});
+  return op.call(x, residual, c.weight, c.bias, c.padding, c.stride, c.dilation, c.groups, "add", at::Scalar(1.0), {},
+                 Scalars(), {});
 }
 
 Tensor onednn_pack(const PackedConvolution& c, const Tensor& weight) {
@@ -96,9 +100,50 @@ Tensor convolution_add(const PackedConvolution& layer, const Tensor& x, const Te
 }
 
 Tensor upsample_nearest_2x(const Tensor& x) {
-  return at::upsample_nearest2d(channels_last(x), {x.size(2) * 2, x.size(3) * 2});
+  if (x.dim() != 4) fail("upsample_nearest_2x: x {}; wanted [B, C, H, W]", c10::str(x.sizes()));
+  const Tensor in = channels_last(x);
+  const int64_t height = x.size(2), width = x.size(3), pixel = x.size(1) * x.element_size();
+  Tensor out = at::empty({x.size(0), x.size(1), 2 * height, 2 * width}, x.options(), at::MemoryFormat::ChannelsLast);
+  if (!x.is_cpu()) return at::upsample_nearest2d(in, {2 * height, 2 * width});
+  const char* from = static_cast<const char*>(in.const_data_ptr());
+  char* to = static_cast<char*>(out.data_ptr());
+  const int64_t row = width * pixel;
+  at::parallel_for(0, x.size(0) * height, std::max<int64_t>(1, kGrain / std::max<int64_t>(row, 1)),
+                   [&](int64_t begin, int64_t end) {
+                     for (int64_t y = begin; y < end; ++y) {
+                       char* twice = to + y * 4 * row;
+                       for (int64_t p = 0; p < width; ++p) {
+                         std::memcpy(twice + 2 * p * pixel, from + y * row + p * pixel, pixel);
+                         std::memcpy(twice + (2 * p + 1) * pixel, from + y * row + p * pixel, pixel);
+                       }
+                       std::memcpy(twice + 2 * row, twice, 2 * row);
+                     }
+                   });
+  return out;
 }
 
-Tensor concat_channels(const Tensor& a, const Tensor& b) { return at::cat({channels_last(a), channels_last(b)}, 1); }
+Tensor concat_channels(const Tensor& a, const Tensor& b) {
+  if (a.dim() != 4 || b.dim() != 4 || a.size(0) != b.size(0) || a.size(2) != b.size(2) || a.size(3) != b.size(3) ||
+      a.scalar_type() != b.scalar_type()) {
+    fail("concat_channels: {} {} and {} {}; wanted images of one batch, size and dtype", c10::str(a.sizes()),
+         c10::toString(a.scalar_type()), c10::str(b.sizes()), c10::toString(b.scalar_type()));
+  }
+  if (!a.is_cpu()) return at::cat({channels_last(a), channels_last(b)}, 1);
+  const Tensor left = channels_last(a), right = channels_last(b);
+  Tensor out =
+      at::empty({a.size(0), a.size(1) + b.size(1), a.size(2), a.size(3)}, a.options(), at::MemoryFormat::ChannelsLast);
+  const int64_t first = a.size(1) * a.element_size(), second = b.size(1) * b.element_size();
+  const char* from = static_cast<const char*>(left.const_data_ptr());
+  const char* rest = static_cast<const char*>(right.const_data_ptr());
+  char* to = static_cast<char*>(out.data_ptr());
+  at::parallel_for(0, a.size(0) * a.size(2) * a.size(3), std::max<int64_t>(1, kGrain / (first + second + 1)),
+                   [&](int64_t begin, int64_t end) {
+                     for (int64_t p = begin; p < end; ++p) {
+                       std::memcpy(to + p * (first + second), from + p * first, first);
+                       std::memcpy(to + p * (first + second) + first, rest + p * second, second);
+                     }
+                   });
+  return out;
+}
 
 }  // namespace easel::kernels

@@ -75,7 +75,12 @@ PackedLinear pack_linear(const Tensor& weight, const std::optional<Tensor>& bias
 
 Tensor linear(const PackedLinear& layer, const Tensor& x, Activation activation) {
   check_input("linear", layer, x);
-  if (!layer.packed || x.numel() == 0) return apply(at::linear(x, layer.weight, layer.bias), activation);
+  if (layer.packed && x.numel() == 0) {
+    auto shape = x.sizes().vec();
+    shape.back() = layer.out;
+    return at::zeros(shape, x.options());
+  }
+  if (!layer.packed) return apply(at::linear(x, layer.weight, layer.bias), activation);
   switch (activation) {
     case Activation::kNone:
       return onednn_linear(x, layer, "none", {});
