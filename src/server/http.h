@@ -24,7 +24,6 @@ struct Request {
   Headers headers;
   std::string_view body;            // lives as long as the request is handled
   std::vector<std::string> params;  // the path's {…}, decoded
-  std::string user = "default";     // whose folder under the user root
 
   std::string_view header(std::string_view name) const;              // "" if absent
   std::optional<std::string> argument(std::string_view name) const;  // of the query, decoded; the first one

@@ -107,8 +107,7 @@ void raise_descriptor_limit() {
 }  // namespace
 
 struct HttpServer::Impl {
-  Impl(HttpOptions options, const Router& router, Hub& hub, std::function<std::string(const Request&)> user_of)
-      : options(std::move(options)), router(router), hub(hub), user_of(std::move(user_of)) {}
+  Impl(HttpOptions options, const Router& router, Hub& hub) : options(std::move(options)), router(router), hub(hub) {}
 
   net::awaitable<void> accept(tcp::acceptor& acceptor);
   net::awaitable<void> serve(tcp::socket socket);
@@ -124,7 +123,6 @@ struct HttpServer::Impl {
   const HttpOptions options;
   const Router& router;
   Hub& hub;
-  const std::function<std::string(const Request&)> user_of;
 
   net::io_context io{1};
   std::vector<tcp::acceptor> acceptors;
@@ -289,13 +287,7 @@ net::awaitable<Response> HttpServer::Impl::respond(Request& request, RequestBody
   Pool& pool = request.method == "GET" ? reads : writes;
   auto response = co_await on_pool(pool, [this, &request, &body] {
     request.body = body.view();
-    Response made;
-    try {
-      if (user_of) request.user = user_of(request);
-      made = router.handle(request);
-    } catch (const HttpError& error) {
-      made = text_response(error.status, error.what());
-    }
+    Response made = router.handle(request);
     finish_response(request, made, options.middleware);
     return made;
   });
@@ -372,9 +364,8 @@ net::awaitable<void> HttpServer::Impl::drain(beast::tcp_stream& stream) {
 
 // ---- the class ---------------------------------------------------------------------------------------------------
 
-HttpServer::HttpServer(HttpOptions options, const Router& router, Hub& hub,
-                       std::function<std::string(const Request&)> user_of)
-    : impl_(std::make_unique<Impl>(std::move(options), router, hub, std::move(user_of))) {}
+HttpServer::HttpServer(HttpOptions options, const Router& router, Hub& hub)
+    : impl_(std::make_unique<Impl>(std::move(options), router, hub)) {}
 HttpServer::~HttpServer() = default;
 
 void HttpServer::listen() {

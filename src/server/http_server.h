@@ -23,9 +23,7 @@ struct HttpOptions {
 
 class HttpServer {
  public:
-  // `user_of` gives Request::user from the Comfy-User header.
-  HttpServer(HttpOptions options, const Router& router, Hub& hub,
-             std::function<std::string(const Request&)> user_of = {});
+  HttpServer(HttpOptions options, const Router& router, Hub& hub);
   ~HttpServer();
 
   void listen();          // throws Error naming the address and port

@@ -49,7 +49,8 @@ Part read_part(std::string_view headers, std::string_view data) {
     const std::string_view line = headers.substr(0, end);
     headers.remove_prefix(std::min(end + 2, headers.size()));
     const size_t colon = line.find(':');
-    if (colon == std::string_view::npos || !equal_ignoring_case(trim(line.substr(0, colon)), "content-disposition")) continue;
+    if (colon == std::string_view::npos || !equal_ignoring_case(trim(line.substr(0, colon)), "content-disposition"))
+      continue;
     const std::string_view value = line.substr(colon + 1);
     if (auto name = parameter(value, "name")) {
       part.name = std::move(*name);
@@ -76,7 +77,8 @@ std::vector<Part> parse_multipart(std::string_view content_type, std::string_vie
   at += at == 0 && body.starts_with(delimiter) ? delimiter.size() : next.size();
   std::vector<Part> parts;
   while (body.substr(at, 2) != "--") {
-    const size_t headers = body.find("\r\n", at);  // what may stand between the boundary and the end of its line is space
+    const size_t headers =
+        body.find("\r\n", at);  // what may stand between the boundary and the end of its line is space
     if (headers == std::string_view::npos) bad("the last part has no end");
     const bool none = body.substr(headers + 2, 2) == "\r\n";
     const size_t blank = none ? headers : body.substr(0, headers + kMaxPartHeader).find("\r\n\r\n", headers);
@@ -85,7 +87,8 @@ std::vector<Part> parse_multipart(std::string_view content_type, std::string_vie
     if (end == std::string_view::npos) bad("the last part has no end");
     if (parts.size() >= kMaxParts) bad("too many parts");
     const size_t begin = std::min(blank + 4, end);
-    parts.push_back(read_part(none ? "" : body.substr(headers + 2, blank - headers - 2), body.substr(begin, end - begin)));
+    parts.push_back(
+        read_part(none ? "" : body.substr(headers + 2, blank - headers - 2), body.substr(begin, end - begin)));
     at = end + next.size();
   }
   return parts;

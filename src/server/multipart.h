@@ -15,8 +15,8 @@ struct Part {
 
 inline constexpr size_t kMaxParts = 100, kMaxPartHeader = 16 * 1024;
 
-// HttpError 400 for another content type, a missing or wrong boundary, a part without a name or without an end, more than
-// kMaxParts, or headers of more than kMaxPartHeader. Linear in the body.
+// HttpError 400 for another content type, a missing or wrong boundary, a part without a name or without an end, more
+// than kMaxParts, or headers of more than kMaxPartHeader. Linear in the body.
 std::vector<Part> parse_multipart(std::string_view content_type, std::string_view body);
 
 // The first part of that name, or null.

@@ -82,13 +82,18 @@ WorkerFacts Runner::facts() {
 void Runner::stop() {
   {
     std::lock_guard lock(mutex_);
-    hurry_ = stopping_;
     stopping_ = true;
   }
   wake_.notify_all();
-  static std::mutex joining;
-  std::lock_guard lock(joining);
   if (supervisor_.joinable()) supervisor_.join();
+}
+
+void Runner::hurry() {
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = hurry_ = true;
+  }
+  wake_.notify_all();
 }
 
 // ---- the supervisor ----------------------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ struct WorkerFacts {
 class Runner {
  public:
   Runner(RunnerOptions options, store::Store& store, Hub& hub);
-  ~Runner();  // as stop()
+  ~Runner();  // stops
 
   void start();
   void wake();                                                  // something was accepted
@@ -48,9 +48,9 @@ class Runner {
   bool wait_ready(std::chrono::milliseconds limit);
   WorkerFacts facts();  // and asks for newer figures, for the next time
 
-  // Takes no more prompts, interrupts the running one and puts it back at the head of the queue. A second call from
-  // another thread does not wait for the worker.
+  // Takes no more prompts, interrupts the running one and puts it back at the head of the queue; then returns.
   void stop();
+  void hurry();  // stop() shall not wait for the worker any longer; returns at once
 
  private:
   using Clock = std::chrono::steady_clock;

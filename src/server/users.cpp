@@ -52,11 +52,11 @@ OrderedJson Users::all() const {
   return load();
 }
 
-std::string Users::of(const Request& request) const {
-  if (!multi_user_) return "default";
+std::filesystem::path Users::folder(const Request& request) const {
+  if (!multi_user_) return root_ / "default";
   const std::string id(request.header("Comfy-User"));
   if (id.empty() || !all().contains(id)) throw HttpError(401, "401: Unknown user");
-  return id;
+  return root_ / id;
 }
 
 std::string Users::add(const std::string& name) {

@@ -14,9 +14,9 @@ class Users {
   Users(std::filesystem::path root, bool multi_user);
 
   bool multi_user() const { return multi_user_; }
-  // The user of the Comfy-User header; HttpError 401 if there is none of that id.
-  std::string of(const Request& request) const;
-  std::filesystem::path folder(const std::string& user) const { return root_ / user; }
+  // The folder of the user that the Comfy-User header names; HttpError 401 if there is none of that id. Without
+  // --multi-user it is always the one folder.
+  std::filesystem::path folder(const Request& request) const;
 
   OrderedJson all() const;  // {id: name}
   // The new id "<sanitised>_<uuid>"; HttpError 400 for an empty or taken name.

@@ -20,7 +20,8 @@ std::optional<int64_t> integer_argument(const Request& request, const char* name
 }
 
 Response get_history(const Request& request, Services& services) {
-  const auto entries = services.store.history(integer_argument(request, "max_items"), integer_argument(request, "offset"));
+  const auto entries =
+      services.store.history(integer_argument(request, "max_items"), integer_argument(request, "offset"));
   std::string text = "{";
   for (const store::HistoryEntry& entry : entries) (text += text.size() > 1 ? ", " : "") += history_item(entry);
   return json_text(text + "}");

@@ -23,7 +23,8 @@ Response raw_logs(const LogRing& ring) {
 Response subscribe(const Request& request, LogRing& ring) {
   const Json body = request.json();
   const Json client = body.is_object() ? body.value("clientId", Json()) : Json();
-  if (!client.is_string() || client.get_ref<const std::string&>().size() > 256) throw HttpError(400, "clientId: a string was wanted");
+  if (!client.is_string() || client.get_ref<const std::string&>().size() > 256)
+    throw HttpError(400, "clientId: a string was wanted");
   ring.follow(client, body.value("enabled", Json()) == true);
   return empty_response();
 }
@@ -57,9 +58,11 @@ void add_internal_routes(Router& router, Services& services) {
   const Folders& folders = services.folders;
   router.only("GET", "/internal/logs", [&ring](const Request&) { return logs(ring); });
   router.only("GET", "/internal/logs/raw", [&ring](const Request&) { return raw_logs(ring); });
-  router.only("PATCH", "/internal/logs/subscribe", [&ring](const Request& request) { return subscribe(request, ring); });
+  router.only("PATCH", "/internal/logs/subscribe",
+              [&ring](const Request& request) { return subscribe(request, ring); });
   router.only("GET", "/internal/folder_paths", [&folders](const Request&) { return folder_paths(folders); });
-  router.only("GET", "/internal/files/{type}", [&folders](const Request& request) { return newest_files(request, folders); });
+  router.only("GET", "/internal/files/{type}",
+              [&folders](const Request& request) { return newest_files(request, folders); });
 }
 
 }  // namespace easel::server

@@ -13,13 +13,14 @@ std::string number_text(double number) {
 }
 
 std::string queue_item(const store::Job& job) {
-  return fmt::format("[{}, {}, {}, {}, {}]", number_text(job.number), quote_json(job.prompt_id), job.prompt, job.extra_data,
-                     job.outputs);
+  return fmt::format("[{}, {}, {}, {}, {}]", number_text(job.number), quote_json(job.prompt_id), job.prompt,
+                     job.extra_data, job.outputs);
 }
 
 std::string history_item(const store::HistoryEntry& entry) {
-  return fmt::format(R"({}: {{"prompt": {}, "outputs": {}, "status": {}, "meta": {}}})", quote_json(entry.job.prompt_id),
-                     queue_item(entry.job), entry.result.outputs, entry.result.status, entry.result.meta);
+  return fmt::format(R"({}: {{"prompt": {}, "outputs": {}, "status": {}, "meta": {}}})",
+                     quote_json(entry.job.prompt_id), queue_item(entry.job), entry.result.outputs, entry.result.status,
+                     entry.result.meta);
 }
 
 std::vector<std::string> ids_to_delete(const Json& body) {

@@ -8,8 +8,8 @@
 
 namespace easel::server {
 
-std::string number_text(double number);            // 3, not 3.0
-std::string queue_item(const store::Job& job);     // [number, prompt_id, prompt, extra_data, outputs_to_execute]
+std::string number_text(double number);         // 3, not 3.0
+std::string queue_item(const store::Job& job);  // [number, prompt_id, prompt, extra_data, outputs_to_execute]
 std::string history_item(const store::HistoryEntry& entry);  // "id": {prompt, outputs, status, meta}
 
 // The "delete" list of POST /queue and /history; HttpError 400 when it is no list of strings.

@@ -1,9 +1,10 @@
 // GET and POST /prompt.
+#include "graph/prompt.h"
+
 #include <cmath>
 
 #include "base/error.h"
 #include "base/log.h"
-#include "graph/prompt.h"
 #include "server/routes/job_json.h"
 #include "server/routes/routes.h"
 #include "server/uuid.h"
@@ -36,7 +37,8 @@ Wishes read_wishes(const Json& rest) {
   if (wishes.prompt_id.empty()) wishes.prompt_id = make_uuid();
 
   if (const auto number = rest.find("number"); number != rest.end()) {
-    if (!number->is_number() || !std::isfinite(number->get<double>())) fail("number: a number was wanted, {} came", number->dump());
+    if (!number->is_number() || !std::isfinite(number->get<double>()))
+      fail("number: a number was wanted, {} came", number->dump());
     wishes.number = number->get<double>();
   } else if (const auto front = rest.find("front"); front != rest.end()) {
     wishes.front = *front == true;
@@ -49,8 +51,8 @@ Wishes read_wishes(const Json& rest) {
   return wishes;
 }
 
-// extra_data as it is kept: with client_id, without the keys that are nobody else's business. The page's workflow passes
-// through as the text it came in.
+// extra_data as it is kept: with client_id, without the keys that are nobody else's business. The page's workflow
+// passes through as the text it came in.
 std::string extra_data_text(const PromptBody& body) {
   Json extra = body.rest.value("extra_data", Json::object());
   if (!extra.is_object()) fail("extra_data: an object was wanted, {} came", extra.type_name());
@@ -86,12 +88,9 @@ Response post_prompt(const Request& request, Services& services) {
     log::warn("invalid prompt: {}: {}", checked.error.message, checked.error.details);
     return refused(400, checked.error, std::move(checked.node_errors));
   }
-  const store::Submission submission{wishes.prompt_id,
-                                     wishes.number,
-                                     wishes.front,
-                                     prompt_to_json(*body.prompt),
-                                     std::move(extra_data),
-                                     Json(checked.outputs_to_execute).dump()};
+  const store::Submission submission{wishes.prompt_id,      wishes.number,
+                                     wishes.front,          prompt_to_json(*body.prompt),
+                                     std::move(extra_data), Json(checked.outputs_to_execute).dump()};
   store::Store::Accepted accepted;
   try {
     accepted = services.store.accept(submission);

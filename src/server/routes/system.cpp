@@ -46,7 +46,8 @@ Response system_stats(Services& services) {
   for (const wire::Device& device : worker.devices) devices.push_back(device_json(device));
   // Clients take the first device for granted, also in the two seconds before the worker has told its own.
   if (devices.empty())
-    devices.push_back(device_json({"cpu", "cpu", std::nullopt, memory.total, memory.available, memory.total, memory.available}));
+    devices.push_back(
+        device_json({"cpu", "cpu", std::nullopt, memory.total, memory.available, memory.total, memory.available}));
   return json_response(OrderedJson{{"system",
                                     {{"os", "posix"},
                                      {"ram_total", memory.total},

@@ -14,7 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-fs::path root_of(const Request& request, const Services& services) { return services.users.folder(request.user); }
+fs::path root_of(const Request& request, const Services& services) { return services.users.folder(request); }
 
 // `name` under the user's root. As in ComfyUI, a '%' that is still in it is decoded once more.
 fs::path user_path(const fs::path& root, const std::string& name) {
@@ -157,7 +157,8 @@ void add_userdata_routes(Router& router, Services& services) {
   router.get("/userdata", [&services](const Request& request) { return list(request, services); });
   router.get("/v2/userdata", [&services](const Request& request) { return tree(request, services); });
   router.get("/userdata/{file*}", [&services](const Request& request) { return read(request, services); });
-  router.post("/userdata/{file*}/move/{dest*}", [&services](const Request& request) { return move(request, services); });
+  router.post("/userdata/{file*}/move/{dest*}",
+              [&services](const Request& request) { return move(request, services); });
   router.post("/userdata/{file*}", [&services](const Request& request) { return write(request, services); });
   router.del("/userdata/{file*}", [&services](const Request& request) { return remove(request, services); });
 }

@@ -9,7 +9,7 @@ namespace {
 class SettingsFile {
  public:
   SettingsFile(const Users& users, const Request& request)
-      : path_(users.folder(request.user) / "comfy.settings.json"), lock_(mutex()) {}
+      : path_(users.folder(request) / "comfy.settings.json"), lock_(mutex()) {}
 
   OrderedJson load() const {
     const auto text = read_text(path_);
@@ -35,9 +35,9 @@ class SettingsFile {
   std::lock_guard<std::mutex> lock_;
 };
 
-Response get_users(const Users& users) {
+Response get_users(const Request& request, const Users& users) {
   if (users.multi_user()) return json_response(OrderedJson{{"storage", "server"}, {"users", users.all()}});
-  const bool migrated = std::filesystem::exists(users.folder("default"));
+  const bool migrated = std::filesystem::exists(users.folder(request));
   return json_response(OrderedJson{{"storage", "server"}, {"migrated", migrated}});
 }
 
@@ -56,10 +56,11 @@ Response post_users(const Request& request, Users& users) {
 
 void add_user_routes(Router& router, Services& services) {
   Users& users = services.users;
-  router.get("/users", [&users](const Request&) { return get_users(users); });
+  router.get("/users", [&users](const Request& request) { return get_users(request, users); });
   router.post("/users", [&users](const Request& request) { return post_users(request, users); });
 
-  router.get("/settings", [&users](const Request& request) { return json_response(SettingsFile(users, request).load()); });
+  router.get("/settings",
+             [&users](const Request& request) { return json_response(SettingsFile(users, request).load()); });
   router.get("/settings/{id*}", [&users](const Request& request) {
     const OrderedJson settings = SettingsFile(users, request).load();
     const auto found = settings.find(request.params[0]);

@@ -25,15 +25,20 @@ fs::path find_file(const Request& request, const Folders& folders) {
   const auto [name, type] = folders::split_annotation(asked, request.argument("type").value_or("output"));
   const fs::path* root = folders.directory(type);
   if (!root) throw HttpError(400, "400: type must be input, output or temp");
-  if (name.empty() || name.front() == '/' || name.find("..") != std::string::npos) throw HttpError(400, "400: bad filename");
+  if (name.empty() || name.front() == '/' || name.find("..") != std::string::npos)
+    throw HttpError(400, "400: bad filename");
   const std::string subfolder = request.argument("subfolder").value_or("");
   if (subfolder.find("..") != std::string::npos || subfolder.starts_with('/')) throw HttpError(403, "");
   const auto found = folders::resolve(*root, subfolder, fs::path(name).filename().string(), folders::Want::kFile);
   switch (found.verdict) {
-    case folders::Verdict::kOk: return found.path;
-    case folders::Verdict::kBadName: throw HttpError(400, "400: " + found.reason);
-    case folders::Verdict::kOutside: throw HttpError(403, "");
-    default: throw HttpError(404, "404: Not Found");
+    case folders::Verdict::kOk:
+      return found.path;
+    case folders::Verdict::kBadName:
+      throw HttpError(400, "400: " + found.reason);
+    case folders::Verdict::kOutside:
+      throw HttpError(403, "");
+    default:
+      throw HttpError(404, "404: Not Found");
   }
 }
 
@@ -61,7 +66,8 @@ Response channel(const fs::path& path, const std::string& which) {
   const media::Picture picture = media::decode_file(path);
   if (which == "rgb") return encoded(media::encode_png(media::to_rgb(picture)), "image/png");
   media::Picture alpha = media::to_rgba(picture);  // black, with the alpha it has
-  for (size_t i = 0; i < alpha.pixels.size(); i += 4) std::fill_n(alpha.pixels.begin() + static_cast<ptrdiff_t>(i), 3, 0);
+  for (size_t i = 0; i < alpha.pixels.size(); i += 4)
+    std::fill_n(alpha.pixels.begin() + static_cast<ptrdiff_t>(i), 3, 0);
   return encoded(media::encode_png(alpha), "image/png");
 }
 

@@ -1,0 +1,29 @@
+// Where the parts of the package lie, as seen from the running program.
+#pragma once
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "app/flags.h"
+#include "graph/node.h"
+
+namespace easel::app {
+
+std::filesystem::path program_folder();
+
+// The worker and its arguments: --worker, or easel-worker beside this program.
+std::vector<std::string> worker_command(const Flags& flags, const std::string& worker);
+
+// The declarations of every node: nodes.json beside the program, or what a worker that was named says itself.
+Registry load_nodes(const std::string& worker);
+
+// --front-end-root, EASEL_FRONTEND, ../share/easel/frontend beside the program, or the source tree's .deps/frontend.
+std::filesystem::path find_frontend(const Flags& flags);
+
+// What a program prints on its stdout. Throws Error when it cannot be run or fails.
+std::string output_of(const std::vector<std::string>& argv);
+
+// Level, sinks and pattern from --verbose, --log-stdout, --dont-print-server.
+void set_up_logging(const Flags& flags);
+
+}  // namespace easel::app
