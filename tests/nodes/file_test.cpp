@@ -5,7 +5,7 @@
 
 #include "formats/tensor_file.h"
 #include "media/picture.h"
-#include "nodes/bench_context.h"
+#include "nodes/studio.h"
 #include "nodes/ports.h"
 #include "nodes/resize.h"
 #include "tensor/aten.h"

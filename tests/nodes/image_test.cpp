@@ -1,7 +1,7 @@
 // Resizing where the recorded cases do not reach.
 #include <gtest/gtest.h>
 
-#include "nodes/bench_context.h"
+#include "nodes/studio.h"
 #include "nodes/ports.h"
 #include "nodes/resize.h"
 

@@ -1,5 +1,5 @@
 // Image, mask and latent nodes against the recorded results (parity/upscale).
-#include "nodes/bench_context.h"
+#include "nodes/studio.h"
 #include "nodes/ports.h"
 #include "parity/golden.h"
 

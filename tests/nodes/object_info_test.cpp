@@ -1,6 +1,6 @@
 // Every node we have is declared as ComfyUI declares it, texts and file lists apart.
 #include "graph/describe.h"
-#include "nodes/bench_context.h"
+#include "nodes/studio.h"
 #include "parity/golden.h"
 
 namespace easel {

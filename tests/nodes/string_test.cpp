@@ -1,7 +1,7 @@
 // String nodes: expectations are what CPython 3.11 gives.
 #include <gtest/gtest.h>
 
-#include "nodes/bench_context.h"
+#include "nodes/studio.h"
 #include "nodes/python_regex.h"
 
 namespace easel {
