@@ -1,11 +1,15 @@
 // What each operator of tensor/kernels reaches on this machine, beside libtorch's own, and its share of the greatest
-// rate a product reached here. `bench_kernels [part of a name]`; every figure is the best of a few short runs.
+// rate a product reached here. `bench_kernels [--processor-time] [part of a name]`; each figure is the best of a few
+// runs.
 #include <ATen/native/CPUBlas.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
-#include <chrono>
+#include <cstdlib>
+#include <ctime>
 
 #include "tensor/aten.h"
+#include "tensor/host_memory.h"
 #include "tensor/kernels/attention.h"
 #include "tensor/kernels/convolution.h"
 #include "tensor/kernels/linear.h"
@@ -17,17 +21,24 @@ namespace {
 
 using Job = std::function<void()>;
 
+bool by_processor_time = false;
+
+// Wall time; or processor time over threads, which other programs on the machine disturb less.
+double now() {
+  timespec time{};
+  clock_gettime(by_processor_time ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC, &time);
+  return (time.tv_sec + 1e-9 * time.tv_nsec) / (by_processor_time ? at::get_num_threads() : 1);
+}
+
 double seconds(const Job& job) {
-  const auto now = [] {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-  };
   job();
   double best = 1e9, spent = 0;
   for (int i = 0; i < 20 && spent < 0.6; ++i) {
     const double start = now();
     job();
-    best = std::min(best, now() - start);
-    spent += now() - start;
+    const double took = now() - start;
+    best = std::min(best, took);
+    spent += took;
   }
   return best;
 }
@@ -197,7 +208,15 @@ void memory_lines(const Bench& bench, at::ScalarType dtype) {
 int main(int argc, char** argv) {
   using namespace easel::kernels;
   const c10::InferenceMode guard;
-  Bench bench{.filter = argc > 1 ? argv[1] : ""};
+  easel::recycle_host_memory();
+  if (argc > 1 && std::string(argv[1]) == "--processor-time") {
+    by_processor_time = true;
+    if (!std::getenv("OMP_WAIT_POLICY")) {  // waiting threads must not spin; OpenMP reads this when it is loaded
+      setenv("OMP_WAIT_POLICY", "passive", 1);
+      execv("/proc/self/exe", argv);
+    }
+  }
+  Bench bench{.filter = argc > 1 + by_processor_time ? argv[argc - 1] : ""};
   bench.peak[at::kFloat] = peak_rate<float>();
   if (simd_avx512()) bench.peak[at::kBFloat16] = peak_rate<at::BFloat16>();
   fmt::print("{} threads, loops: {}, best product rate: float {:.0f}, bfloat16 {:.0f} GFLOP/s\n", at::get_num_threads(),

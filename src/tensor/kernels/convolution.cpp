@@ -96,6 +96,8 @@ Tensor convolution(const PackedConvolution& layer, const Tensor& x, Activation a
 Tensor convolution_add(const PackedConvolution& layer, const Tensor& x, const Tensor& residual) {
   check_input("convolution_add", layer, x);
   if (!layer.packed) return plain_convolution(layer, x) + residual;
+  // The strides of a single pixel do not tell oneDNN the layout.
+  if (residual.size(2) * residual.size(3) == 1) return convolution(layer, x) + residual;
   return onednn_convolution_add(layer, channels_last(x), channels_last(residual));
 }
 
