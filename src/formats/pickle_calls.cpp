@@ -105,12 +105,12 @@ std::optional<std::vector<int64_t>> Unpickler::integers_of(Id id) const {
 }
 
 Value Unpickler::global(std::string_view module, std::string_view name) {
+  if (!is_utf8(module) || !is_utf8(name)) refuse("its pickle names a class in no known script");
   if (is_attack(module, name)) {
     refuse(fmt::format(
         "unsupported global '{}.{}': a model file must hold only tensors; this one tries to run code, do not trust it",
         module, name));
   }
-  if (!is_utf8(module) || !is_utf8(name)) refuse("its pickle names a class in no known script");
   return Global{module, name};
 }
 

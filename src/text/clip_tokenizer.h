@@ -1,5 +1,5 @@
 // CLIP's byte-level BPE and ComfyUI's prompt syntax on top of it: weights, escapes, 77-token chunks, embedding:name.
-// Matches transformers 4.57's slow CLIPTokenizer without ftfy (parity/text). Both classes are immutable; any thread.
+// Matches transformers 4.57's slow CLIPTokenizer with ftfy (parity/text). Both classes are immutable; any thread.
 #pragma once
 #include <cstdint>
 #include <filesystem>
