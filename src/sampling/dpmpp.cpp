@@ -112,9 +112,10 @@ Tensor sample_dpmpp_2s_ancestral_cfg_pp(Walk& w) {
       w.x = denoised + slope(w.x, sigma, uncond) * down;
     } else {
       const float h = time_of(down) - time_of(sigma), middle = std::exp(-(time_of(sigma) + 0.5f * h));
-      const Tensor guided = w.x + (denoised - uncond);
-      const Tensor x2 = middle / sigma * guided - std::expm1(-h * 0.5f) * denoised;
-      w.x = down / sigma * guided - std::expm1(-h) * w.denoise(x2, middle);
+      const Tensor x2 = middle / sigma * (w.x + (denoised - uncond)) - std::expm1(-h * 0.5f) * denoised;
+      // From here on `uncond` is the middle's, beside the start's `denoised`: ComfyUI's behaviour
+      const Tensor denoised2 = w.model(x2, middle, &uncond);
+      w.x = down / sigma * (w.x + (denoised - uncond)) - std::expm1(-h) * denoised2;
     }
     if (next > 0) {
       w.x = w.x + noise(sigma, next) * w.options.s_noise * up;

@@ -1,4 +1,4 @@
-// Methods that reuse the slopes of earlier steps: linear multistep, Adams-Bashforth, RES, gradient estimation.
+// Linear multistep methods: the next slope is a polynomial through those of earlier steps.
 #include <algorithm>
 #include <array>
 #include <boost/math/quadrature/gauss_kronrod.hpp>
@@ -80,74 +80,49 @@ Tensor sample_ipndm(Walk& w) {
   return w.x;
 }
 
-namespace {
-
-// Second-order exponential integrator (Zhang et al. 2023, "Improved Order Analysis and Design of Exponential Integrator
-// for Diffusion Models Sampling", table 1), the earlier denoised estimate standing in for a midpoint.
-Tensor res_multistep(Walk& w, bool cfg_pp) {
-  const NoiseSource noise = gaussian_noise(w.x, w.seed);
-  const auto eta = static_cast<float>(w.options.eta);
-  const auto finite = [](float value) { return std::isnan(value) ? 0.0f : value; };
-  Tensor old_denoised;
-  float old_down = 0;
+// The same with coefficients for uneven steps h (new to old). The third-order term is ComfyUI's, which differs from the
+// exact Adams-Bashforth integral (that is lms).
+Tensor sample_ipndm_v(Walk& w) {
+  std::deque<Tensor> slopes;
   for (int64_t i = 0; i < w.steps(); ++i) {
     const float sigma = w.sigmas[i], next = w.sigmas[i + 1];
-    Tensor uncond;
-    const Tensor denoised = w.model(w.x, sigma, cfg_pp ? &uncond : nullptr);
+    const Tensor denoised = w.denoise(w.x, sigma);
     w.report(i, w.x, denoised);
-    const Tensor& base = cfg_pp ? uncond : denoised;
-    const auto [down, up] = ancestral_step(sigma, next, eta);
-    if (down == 0 || !old_denoised.defined()) {
-      w.x = cfg_pp ? denoised + slope(w.x, sigma, uncond) * down : w.x + slope(w.x, sigma, denoised) * (down - sigma);
-    } else {
-      const float t = -std::log(sigma), t_old = -std::log(old_down), t_next = -std::log(down);
-      const float t_previous = -std::log(w.sigmas[i - 1]);
-      const float h = t_next - t, c2 = (t_previous - t_old) / h;
-      const float phi1 = std::expm1(-h) / -h, phi2 = (phi1 - 1) / -h;
-      const float b1 = finite(phi1 - phi2 / c2), b2 = finite(phi2 / c2);
-      if (cfg_pp) {
-        w.x = w.x + (denoised - uncond);
-      }
-      w.x = std::exp(-h) * w.x + h * (b1 * base + b2 * old_denoised);
-    }
-    if (next > 0 && up > 0) {
-      w.x = w.x + noise(sigma, next) * w.options.s_noise * up;
-    }
-    old_denoised = base;
-    old_down = down;
-  }
-  return w.x;
-}
-
-// Permenter & Yuan 2024, "Interpreting and Improving Diffusion Models from an Optimization Perspective", algorithm 2:
-// the slope is pushed on along its last change.
-Tensor gradient_estimation(Walk& w, bool cfg_pp) {
-  constexpr double kGamma = 2.0;
-  Tensor old_slope;
-  for (int64_t i = 0; i < w.steps(); ++i) {
-    const float sigma = w.sigmas[i], next = w.sigmas[i + 1];
-    Tensor uncond;
-    const Tensor denoised = w.model(w.x, sigma, cfg_pp ? &uncond : nullptr);
-    w.report(i, w.x, denoised);
-    const Tensor d = slope(w.x, sigma, cfg_pp ? uncond : denoised);
     if (next == 0) {
       w.x = denoised;
-    } else {
-      w.x = cfg_pp ? denoised + d * next : w.x + d * (next - sigma);
-      if (old_slope.defined()) {
-        w.x = w.x + (kGamma - 1) * (d - old_slope) * (next - sigma);
-      }
+      continue;
     }
-    old_slope = d;
+    slopes.push_front(slope(w.x, sigma, denoised));
+    slopes.resize(std::min<size_t>(slopes.size(), 4));
+    const auto length = [&](int64_t k) { return k <= i ? w.sigmas[i - k + 1] - w.sigmas[i - k] : 1.0f; };
+    const float h = length(0), h1 = length(1), h2 = length(2), h3 = length(3);
+    const float ratio = h / h1, ratio1 = h1 / h2;
+    std::array<float, 4> c{1, 0, 0, 0};
+    if (slopes.size() >= 2) {
+      c = {(2 + ratio) / 2, -ratio / 2, 0, 0};
+    }
+    if (slopes.size() >= 3) {
+      const float third = (1 - h / (3 * (h + h1)) * (h * (h + h1)) / (h1 * (h1 + h2))) / 2;
+      c[0] += third;
+      c[1] -= (1 + ratio1) * third;
+      c[2] += ratio1 * third;
+    }
+    if (slopes.size() >= 4) {
+      const float fourth = ((1 - h / (3 * (h + h1))) / 2 + (1 - h / (2 * (h + h1))) * h / (6 * (h + h1 + h2))) *
+                           (h * (h + h1) * (h + h1 + h2)) / (h1 * (h1 + h2) * (h1 + h2 + h3));
+      const float older = h1 * (h1 + h2) / (h2 * (h2 + h3));
+      c[0] += fourth;
+      c[1] -= (1 + ratio1 + older) * fourth;
+      c[2] += (ratio1 + older * (1 + h2 / h3)) * fourth;
+      c[3] -= fourth * older * ratio1;
+    }
+    Tensor d = slopes[0] * c[0];
+    for (size_t k = 1; k < slopes.size(); ++k) {
+      d = d + slopes[k] * c[k];
+    }
+    w.x = w.x + d * h;
   }
   return w.x;
 }
-
-}  // namespace
-
-Tensor sample_res_multistep(Walk& w) { return res_multistep(w, false); }
-Tensor sample_res_multistep_cfg_pp(Walk& w) { return res_multistep(w, true); }
-Tensor sample_gradient_estimation(Walk& w) { return gradient_estimation(w, false); }
-Tensor sample_gradient_estimation_cfg_pp(Walk& w) { return gradient_estimation(w, true); }
 
 }  // namespace easel

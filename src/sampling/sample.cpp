@@ -182,8 +182,8 @@ Tensor sample_custom(const CustomRequest& r) {
             }
           },
   };
-  const Tensor x = r.sampler.run(walk);
-  return converted(r.model.process_out, sampling.inverse_noise_scaling(sigma(r.sigmas.back()), x).to(at::kFloat));
+  const Tensor x = r.sampler.run(walk);  // which may have moved the last sigma
+  return converted(r.model.process_out, sampling.inverse_noise_scaling(sigma(walk.sigmas.back()), x).to(at::kFloat));
 }
 
 }  // namespace easel

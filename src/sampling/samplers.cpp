@@ -19,6 +19,7 @@ struct Row {
 // The _gpu names differ only in where ComfyUI draws the Brownian noise, and a CPU gives the same numbers.
 constexpr SamplerOptions kHeun{.heun = true};
 constexpr SamplerOptions kNoNoise{.eta = 0};
+constexpr SamplerOptions kDeterministicThirdOrder{.eta = 0, .order = 3};
 
 constexpr std::array<Row, 42> kSamplers{{
     {"euler", sample_euler},
@@ -30,8 +31,8 @@ constexpr std::array<Row, 42> kSamplers{{
     {"dpm_2", sample_dpm_2},
     {"dpm_2_ancestral", sample_dpm_2_ancestral},
     {"lms", sample_lms},
-    {"dpm_fast"},
-    {"dpm_adaptive"},
+    {"dpm_fast", sample_dpm_fast, kNoNoise},
+    {"dpm_adaptive", sample_dpm_adaptive, kDeterministicThirdOrder},
     {"dpmpp_2s_ancestral", sample_dpmpp_2s_ancestral},
     {"dpmpp_2s_ancestral_cfg_pp", sample_dpmpp_2s_ancestral_cfg_pp},
     {"dpmpp_sde", sample_dpmpp_sde},
@@ -47,19 +48,19 @@ constexpr std::array<Row, 42> kSamplers{{
     {"ddpm", sample_ddpm},
     {"lcm", sample_lcm},
     {"ipndm", sample_ipndm},
-    {"ipndm_v"},
-    {"deis"},
+    {"ipndm_v", sample_ipndm_v},
+    {"deis", sample_deis},
     {"res_multistep", sample_res_multistep, kNoNoise},
     {"res_multistep_cfg_pp", sample_res_multistep_cfg_pp, kNoNoise},
     {"res_multistep_ancestral", sample_res_multistep},
     {"res_multistep_ancestral_cfg_pp", sample_res_multistep_cfg_pp},
     {"gradient_estimation", sample_gradient_estimation},
     {"gradient_estimation_cfg_pp", sample_gradient_estimation_cfg_pp},
-    {"er_sde"},
-    {"seeds_2"},
-    {"seeds_3"},
-    {"sa_solver"},
-    {"sa_solver_pece"},
+    {"er_sde", sample_er_sde},
+    {"seeds_2", sample_seeds_2},
+    {"seeds_3", sample_seeds_3},
+    {"sa_solver", sample_sa_solver},
+    {"sa_solver_pece", sample_sa_solver_pece},
     {"ddim", sample_euler, {}, true},
     {"uni_pc", sample_uni_pc},
     {"uni_pc_bh2", sample_uni_pc_bh2},

@@ -14,8 +14,22 @@ struct SamplerOptions {
   double eta = 1.0;      // share of the step's noise drawn anew
   double s_noise = 1.0;  // its strength
   double r = 0.5;        // dpmpp_sde: place of the midpoint
-  int64_t order = 4;     // lms
+  int64_t order = 4;     // lms; dpm_adaptive: 2 or 3
   bool heun = false;     // dpmpp_2m_sde: "heun" instead of "midpoint"
+
+  // dpm_adaptive: error tolerances, first step in log sigma, PID controller of the step size
+  double rtol = 0.05, atol = 0.0078, h_init = 0.05;
+  double pcoeff = 0.0, icoeff = 1.0, dcoeff = 0.0, accept_safety = 0.81;
+
+  // er_sde
+  enum class Noise { er, reverse_time, none } noise = Noise::er;
+  int64_t max_stage = 3;
+
+  // sa_solver: the part of the schedule that is stochastic, in percent as ModelSampling::percent_to_sigma takes it
+  double sde_start_percent = 0.2, sde_end_percent = 0.8;
+  int64_t predictor_order = 3, corrector_order = 4;
+  bool evaluate_corrected = false;  // "pece"
+  bool simple_order_2 = false;
 };
 
 // What a sampler works with. `model` gives the denoised latent at a noise level, and on request the negative side's

@@ -10,6 +10,13 @@ namespace {
 
 enum class Variant { bh1, bh2 };  // B(h) = -h and expm1(-h)
 
+// sigma / alpha as ComfyUI gets it in float32, through 1 - alpha^2: at the last sigma, 0.001, it is 2 % off, and that
+// shows.
+float rounded_sigma(float sigma) {
+  const float log_alpha = 0.5f * std::log(1 / (sigma * sigma + 1));
+  return std::exp(std::log(std::sqrt(1 - std::exp(2 * log_alpha))) - log_alpha);
+}
+
 struct Past {
   Tensor denoised;
   float sigma;
@@ -58,17 +65,24 @@ Tensor uni_pc(Walk& w, Variant variant) {
   if (steps < 1) {
     return w.x;
   }
-  Sigmas sigmas = w.sigmas;
-  if (sigmas.back() == 0) {
-    sigmas.back() = 0.001f;  // lambda must stay finite
+  if (w.sigmas.back() == 0) {
+    w.sigmas.back() = 0.001f;  // lambda must stay finite; flow is later divided by 1 - 0.001 too, as in ComfyUI
   }
+  Sigmas sigmas;
+  for (const float sigma : w.sigmas) {
+    sigmas.push_back(rounded_sigma(sigma));
+  }
+  // The picture by way of the noise, so that the rounding takes part there too
+  const auto denoise = [&](const Tensor& x, int64_t step) {
+    return x - (x - w.denoise(x, w.sigmas[step])) * (sigmas[step] / w.sigmas[step]);
+  };
   const int64_t max_order = std::max<int64_t>(1, std::min<int64_t>(3, steps - 1));
   // The callback sees x in the variance-preserving scale
   const auto report = [&](int64_t step, float sigma, const Tensor& denoised) {
     w.report(step, w.x / std::sqrt(1 + sigma * sigma), denoised);
   };
 
-  std::deque<Past> past{{w.denoise(w.x, sigmas[0]), sigmas[0]}};  // the newest first
+  std::deque<Past> past{{denoise(w.x, 0), sigmas[0]}};  // the newest first
   if (steps > 1) {
     report(0, sigmas[0], past[0].denoised);
   }
@@ -95,7 +109,7 @@ Tensor uni_pc(Walk& w, Variant variant) {
       w.x = predicted;
       break;
     }
-    Past now{w.denoise(predicted, sigma), sigma};
+    Past now{denoise(predicted, step), sigma};
     const std::vector<double> rho = order == 1 ? std::vector<double>{0.5} : solve(s, order);
     w.x = corrected(rho) - s.B * rho.back() * (now.denoised - m0);
     past.push_front(std::move(now));

