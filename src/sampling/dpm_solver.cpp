@@ -63,8 +63,16 @@ Target target(float s, float t, float t_end, float eta) {
   return {t_down, std::sqrt(sigma_of(t) * sigma_of(t) - sigma_of(t_down) * sigma_of(t_down))};
 }
 
-// The lowest sigma that is not 0
+// The lowest sigma that is not 0: log sigma must be finite.
 float last_sigma(const Walk& w) { return w.sigmas.back() == 0 ? w.sigmas[w.sigmas.size() - 2] : w.sigmas.back(); }
+
+// One step to 0 leaves these solvers no interval, and ComfyUI then returns the noise; here it gives the estimate.
+bool leaves_nothing(const Walk& w) { return last_sigma(w) == w.sigmas[0]; }
+Tensor single_step(Walk& w) {
+  const Tensor denoised = w.denoise(w.x, w.sigmas[0]);
+  w.report(0, w.x, denoised);
+  return denoised;
+}
 
 }  // namespace
 
@@ -74,6 +82,9 @@ Tensor sample_dpm_fast(Walk& w) {
   const int64_t evaluations = w.steps();
   if (evaluations < 1) {
     return w.x;
+  }
+  if (leaves_nothing(w)) {
+    return single_step(w);
   }
   const NoiseSource noise = gaussian_noise(w.x, w.seed);
   const float t_start = -std::log(w.sigmas[0]), t_end = -std::log(last_sigma(w));
@@ -151,6 +162,9 @@ Tensor sample_dpm_adaptive(Walk& w) {
   }
   if (w.steps() < 1) {
     return w.x;
+  }
+  if (leaves_nothing(w)) {
+    return single_step(w);
   }
   const NoiseSource noise = gaussian_noise(w.x, w.seed);
   const float t_end = -std::log(last_sigma(w));

@@ -41,7 +41,7 @@ Tensor feathered(int64_t height, int64_t width, int64_t y, int64_t x, const Tens
     }
     return line;
   };
-  const Tensor rows = ramp(height, y, latent.size(2)), columns = ramp(width, x, latent.size(3));
+  const Tensor rows = ramp(height, y, latent.size(-2)), columns = ramp(width, x, latent.size(-1));
   return (rows.unsqueeze(1) * columns.unsqueeze(0)).reshape({1, 1, height, width});
 }
 
@@ -54,8 +54,8 @@ Tensor fit_mask(Tensor mask, const Tensor& latent) {
     fail("sampling: a conditioning's mask has {} dimensions; wanted [N, H, W]", mask.dim());
   }
   mask = mask.to(latent.device(), at::kFloat);
-  if (mask.size(1) != latent.size(2) || mask.size(2) != latent.size(3)) {
-    mask = at::upsample_bilinear2d(mask.unsqueeze(1), {latent.size(2), latent.size(3)}, false).squeeze(1);
+  if (mask.size(1) != latent.size(-2) || mask.size(2) != latent.size(-1)) {
+    mask = at::upsample_bilinear2d(mask.unsqueeze(1), {latent.size(-2), latent.size(-1)}, false).squeeze(1);
   }
   return mask;
 }
@@ -105,7 +105,7 @@ Guidance::Guidance(Denoiser denoiser, const ExtraInputs& extra, const ModelSampl
 Guidance::Entry Guidance::resolve(const Conditioning& cond, const ExtraInputs& extra, const ModelSampling& sampling,
                                   const Tensor& latent) const {
   Entry out;
-  const int64_t batch = latent.size(0), rows = latent.size(2), columns = latent.size(3);
+  const int64_t batch = latent.size(0), rows = latent.size(-2), columns = latent.size(-1);
   DenoiseInput inputs;
   inputs.context = cond.cross_attn;
   if (extra) {

@@ -34,6 +34,9 @@ Tensor fit_noise_mask(const Tensor& mask, const Tensor& latent) {
   if (mask.dim() < 2) {
     fail("sample: the noise mask has {} dimensions; wanted [N, H, W]", mask.dim());
   }
+  if (latent.dim() != 4) {
+    fail("sample: a noise mask for a latent of {} dimensions is not there yet; wanted [B, C, H, W]", latent.dim());
+  }
   Tensor out = mask.to(latent.device(), at::kFloat).reshape({-1, 1, mask.size(-2), mask.size(-1)});
   out = at::upsample_bilinear2d(out, {latent.size(2), latent.size(3)}, false);
   const int64_t times = (latent.size(0) + out.size(0) - 1) / out.size(0);

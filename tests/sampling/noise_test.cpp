@@ -82,6 +82,22 @@ TEST(Noise, SeedSequenceIsNumpys) {
   EXPECT_EQ(seed_sequence(0, {}, 4, 3), (std::vector<uint32_t>{2968811710u, 3677149159u, 745650761u}));
 }
 
+// Recorded increments, normalised, over [0.029, 14.6] with seed 42.
+TEST(Noise, BrownianIncrementsAsRecorded) {
+  const std::vector<std::pair<float, float>> pairs{
+      {14.614643096923828f, 6.082151412963867f}, {14.614643096923828f, 2.232154369354248f}, {0.5f, 0.4999f}};
+  const std::vector<std::vector<float>> expected{
+      {-0.60995305f, 1.160359f, -1.0546279f, 0.0071206097f, -0.97626376f, 0.12446622f},
+      {-0.17862897f, 0.9442541f, -0.68081611f, 0.2647284f, -0.50814217f, 0.082814999f},
+      {-0.032106604f, -0.11048029f, -0.12164079f, 0.63490325f, 1.2670366f, -1.3300414f},
+  };
+  const auto noise = brownian_noise(at::zeros({1, 1, 2, 3}), 0.0291671771556139f, 14.614643096923828f, 42);
+  for (size_t i = 0; i < pairs.size(); ++i) {
+    const auto mine = noise(pairs[i].first, pairs[i].second).flatten();
+    EXPECT_TRUE(at::allclose(mine, at::tensor(expected[i]), 1e-4, 1e-4)) << mine;
+  }
+}
+
 TEST(Noise, BrownianPathDoesNotDependOnTheQueries) {
   const BrownianTree tree(0.03, 14.6, {3}, 42);
   const auto whole = tree(0.5, 9.0);
