@@ -57,6 +57,7 @@ class PromptRun {
 
   size_t current_ = Prompt::kNone;  // the node that runs
   CallInputs inputs_;               // what it was given
+  double steps_ = 1;                // how many it said it takes
 };
 
 // What the running node sees of the engine.
@@ -166,10 +167,11 @@ void PromptRun::execute(size_t node) {
   if (results_[node]->ui.is_object() && !results_[node]->ui.empty())
     listener_.on_executed(id(node), results_[node]->ui);
   executed_.push_back(id(node));
-  show_progress(node, "finished", 1, 1);
+  show_progress(node, "finished", steps_, steps_);
 }
 
 void PromptRun::show_progress(size_t node, const char* state, double value, double max) {
+  steps_ = max;
   const std::string& name = id(node);
   listener_.on_progress_state({name, name, name, std::nullopt, state, value, max});
 }

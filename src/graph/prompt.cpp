@@ -56,29 +56,30 @@ bool reads_as_link(const Json& value) {
 
 namespace {
 
+std::string ascii(const Json& value) { return value.dump(-1, ' ', true); }
+
 void write_input(const PromptInput& input, std::string& out) {
   if (const Link* link = input.link()) {
-    out += "[" + Json(link->node).dump(-1, ' ', true) + ", " + std::to_string(link->slot) + "]";
+    out += '[' + ascii(link->node) + ',' + std::to_string(link->slot) + ']';
   } else if (reads_as_link(*input.constant())) {
-    out += Json({{"__value__", *input.constant()}}).dump(-1, ' ', true);
+    out += "{\"__value__\":" + ascii(*input.constant()) + '}';
   } else {
-    out += input.constant()->dump(-1, ' ', true);
+    out += ascii(*input.constant());
   }
 }
 
 void write_node(const PromptNode& node, std::string& out) {
-  out += "{\"inputs\": {";
-  bool first = true;
+  out += "{\"inputs\":{";
   for (const PromptInput& input : node.inputs) {
-    out += (first ? "" : ", ") + Json(input.name).dump(-1, ' ', true) + ": ";
+    if (&input != &node.inputs.front()) out += ',';
+    out += ascii(input.name) + ':';
     write_input(input, out);
-    first = false;
   }
-  out += "}";
-  if (node.class_type) out += ", \"class_type\": " + Json(*node.class_type).dump(-1, ' ', true);
+  out += '}';
+  if (node.class_type) out += ",\"class_type\":" + ascii(*node.class_type);
   for (const auto& [key, value] : node.others.items())
-    out += ", " + Json(key).dump(-1, ' ', true) + ": " + value.dump(-1, ' ', true);
-  out += "}";
+    if (key != "inputs") out += ',' + ascii(key) + ':' + ascii(value);  // inputs that are no object play no part
+  out += '}';
 }
 
 }  // namespace
@@ -86,11 +87,11 @@ void write_node(const PromptNode& node, std::string& out) {
 std::string prompt_to_json(const Prompt& prompt) {
   std::string out = "{";
   for (const PromptNode& node : prompt.nodes) {
-    if (out.size() > 1) out += ", ";
-    out += Json(node.id).dump(-1, ' ', true) + ": ";
+    if (out.size() > 1) out += ',';
+    out += ascii(node.id) + ':';
     write_node(node, out);
   }
-  return out + "}";
+  return out + '}';
 }
 
 }  // namespace easel
