@@ -1,0 +1,149 @@
+"""Accepted means durable: the server is killed at any moment, and nothing that was answered with 200 is lost."""
+import http.client, random, signal, threading, time
+
+import pytest
+
+from conftest import show_prompt, sleep_prompt
+
+
+def check_nothing_lost(server, accepted, seconds=60):
+    """Each accepted prompt is waiting, running or in the history, exactly once; and ends."""
+    queue = server.get("/queue").json
+    waiting = [item[1] for item in queue["queue_pending"] + queue["queue_running"]]
+    history = list(server.get("/history").json)
+    assert len(set(waiting)) == len(waiting) and len(set(history)) == len(history)
+    for prompt_id in accepted:
+        entry = server.wait_for(prompt_id, seconds)
+        assert entry["status"]["status_str"] in ("success", "error"), entry
+
+
+def kill_rounds(server, rounds, seed):
+    """Clients submit without pause while the server is killed and started again."""
+    chance = random.Random(seed)
+    accepted, stop, value = [], threading.Event(), [0]
+
+    def submit_without_pause(name):
+        while not stop.is_set():
+            value[0] += 1
+            prompt = show_prompt(value[0]) if value[0] % 3 else sleep_prompt(0.03, value[0])
+            try:
+                answer = server.post("/prompt", {"prompt": prompt, "client_id": name})
+            except (OSError, http.client.HTTPException):
+                time.sleep(0.01)
+                continue
+            assert answer.status == 200, answer.body
+            accepted.append(answer.json["prompt_id"])
+
+    clients = [threading.Thread(target=submit_without_pause, args=(f"c{i}",)) for i in range(2)]
+    for client in clients:
+        client.start()
+    try:
+        for _ in range(rounds):
+            time.sleep(chance.uniform(0.01, 0.25))
+            server.kill()
+            server.start()
+    finally:
+        stop.set()
+        for client in clients:
+            client.join()
+    check_nothing_lost(server, accepted, 180)
+    return accepted
+
+
+def test_the_server_killed_at_random_moments(make_server):
+    assert len(kill_rounds(make_server(), 20, seed=1)) > 20
+
+
+@pytest.mark.slow
+def test_the_server_killed_at_random_moments_many_times(make_server):
+    assert len(kill_rounds(make_server(), 200, seed=2)) > 200
+
+
+def test_order_and_history_survive_a_kill(make_server):
+    server = make_server()
+    done = server.submit(show_prompt(1))
+    before = server.wait_for(done)
+    running = server.submit(sleep_prompt(0.8))
+    server.wait_until_running(running)
+    waiting = [server.submit(sleep_prompt(0.3, i)) for i in range(3)]
+    front = server.submit(sleep_prompt(0.3, 9), front=True)
+    server.kill()
+    server.start()
+    queue = server.get("/queue").json
+    order = [item[1] for item in queue["queue_running"] + queue["queue_pending"]]
+    assert order == [running, front, *waiting], "the one that ran stands at the head"
+    assert server.get(f"/history/{done}").json[done] == before
+    check_nothing_lost(server, [running, front, *waiting])
+    assert list(server.get("/history").json) == [done, running, front, *waiting]
+    assert all(entry["status"]["completed"] for entry in server.get("/history").json.values())
+
+
+def test_a_prompt_during_which_the_server_dies_twice_is_given_up(make_server):
+    server = make_server()
+    poison = server.submit(sleep_prompt(30))
+    good = server.submit(show_prompt(3))
+    for _ in range(2):
+        server.wait_until_running(poison)
+        server.kill()
+        server.start()
+    entry = server.wait_for(poison)
+    assert entry["status"]["messages"][-1][0] == "execution_error"
+    assert "begun 2 times" in entry["status"]["messages"][-1][1]["exception_message"]
+    assert server.wait_for(good)["status"]["completed"] is True
+
+
+def test_sigterm_puts_the_running_prompt_back(make_server):
+    server = make_server()
+    client = server.socket("me")
+    running = server.submit(sleep_prompt(1.0), "me")
+    waiting = server.submit(show_prompt(2))
+    client.until("executing", node="2")
+    begin = time.time()
+    assert server.stop() == 0, server.log()
+    assert time.time() - begin < 5
+    for _ in range(3):  # an orderly end is no attempt
+        server.start()
+        queue = server.get("/queue").json
+        assert [item[1] for item in queue["queue_running"] + queue["queue_pending"]][0] == running
+        server.wait_until_running(running)
+        assert server.stop() == 0
+    server.start()
+    assert server.wait_for(running)["status"]["completed"] is True
+    assert server.wait_for(waiting)["status"]["completed"] is True
+
+
+def test_a_second_sigterm_does_not_wait(make_server):
+    server = make_server()
+    prompt_id = server.submit(sleep_prompt(30))
+    server.wait_until_running(prompt_id)
+    import os
+    os.kill(server.wait_for_worker(), signal.SIGSTOP)  # it will not answer
+    server.process.send_signal(signal.SIGTERM)
+    time.sleep(0.3)
+    assert server.process.poll() is None
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(5) == 0
+    server.start()
+    assert server.get("/prompt").json["exec_info"]["queue_remaining"] == 1
+
+
+def test_sigterm_while_idle_and_at_once(make_server):
+    server = make_server()
+    assert server.stop() == 0
+    server.start(wait=False)
+    time.sleep(0.02)
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(20) in (0, -signal.SIGTERM)
+
+
+def test_a_damaged_database_is_moved_aside_and_said(make_server):
+    server = make_server()
+    server.wait_for(server.submit(show_prompt(1)))
+    assert server.stop() == 0
+    database = server.base / "user/easel.db"
+    database.write_bytes(b"x" * 4096)
+    server.start()
+    assert server.get("/history").json == {}
+    assert list((server.base / "user").glob("easel.db.corrupt-*"))
+    assert "is damaged: it is moved aside" in server.log()
+    assert server.wait_for(server.submit(show_prompt(2)))["status"]["completed"] is True
