@@ -1,5 +1,6 @@
 #include "app/program.h"
 
+#include <fcntl.h>
 #include <spawn.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
