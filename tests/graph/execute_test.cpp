@@ -233,7 +233,7 @@ TEST_F(Execute, WhatTheNodeSeesOfThePrompt) {
                 .outputs = {"1"},
                 .extra_pnginfo = {{"workflow", 5}}},
                journal);
-  EXPECT_EQ(seen, R"(1 {"1": {"inputs": {"v": 1}, "class_type": "N", "is_changed": [2]}} {"workflow":5} none)");
+  EXPECT_EQ(seen, R"(1 {"1":{"inputs":{"v":1},"class_type":"N","is_changed":[2]}} {"workflow":5} none)");
 }
 
 // The server validates; the executor must all the same survive what was not.

@@ -99,10 +99,9 @@ TEST_F(Validate, CoercesInPlaceAsPythonWould) {
       check(R"({"1": {"class_type": "RegexReplace", "inputs": {"string": 1.0, "regex_pattern": null, "replace": true,
       "case_insensitive": "false", "count": "9"}}, "2": {"class_type": "PreviewAny", "inputs": {"source": ["1", 0]}}})")
           .ok);
-  EXPECT_EQ(
-      prompt_to_json(prompt_).substr(0, 150).find(R"("string": "1.0", "regex_pattern": "None", "replace": "True", )"
-                                                  R"("case_insensitive": true, "count": 9)"),
-      17u);
+  EXPECT_THAT(prompt_to_json(prompt_),
+              testing::HasSubstr(
+                  R"("string":"1.0","regex_pattern":"None","replace":"True","case_insensitive":true,"count":9)"));
 }
 
 TEST_F(Validate, NumbersOutOfRange) {
@@ -245,7 +244,7 @@ TEST_F(Validate, GoodOutputsRunThoughOthersAreBad) {
       "5": {"class_type": "TestShow", "inputs": {"value": ["1", 0]}}})");
   EXPECT_TRUE(result.ok);
   EXPECT_THAT(result.outputs_to_execute, ElementsAre("3"));
-  EXPECT_EQ(result.node_errors["1"]["dependent_outputs"].dump(), R"(["2","5"])");
+  EXPECT_EQ(result.node_errors["1"]["dependent_outputs"].dump(), R"(["2","4","5"])");
   EXPECT_EQ(result.node_errors["1"]["class_type"], "TestInt");
   EXPECT_TRUE(result.node_errors.contains("4"));   // 2 has no output 0
   EXPECT_FALSE(result.node_errors.contains("2"));  // only invalid by what it is linked to
