@@ -42,7 +42,9 @@ std::optional<PictureInfo> probe(std::string_view bytes);
 // CMYK becomes RGB; a tRNS colour of a grey or RGB picture is ignored. ICC profiles are ignored. Throws Error for
 // anything cut short, damaged, too large, or of another kind.
 Picture decode(std::string_view bytes);
-Picture decode_file(const std::filesystem::path& path);  // at most kMaxFileBytes are read
+Picture decode_file(const std::filesystem::path& path);
+std::string read_picture_file(
+    const std::filesystem::path& path);  // its bytes; regular files only, at most kMaxFileBytes
 inline constexpr int64_t kMaxFileBytes = int64_t{1} << 30;
 
 // All frames of an animated WebP (RGBA if any has alpha), else the one picture. All frames together keep

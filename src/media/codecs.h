@@ -1,0 +1,29 @@
+// One decoder and one encoder a format, behind media::decode and the encode functions. All throw Error.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "media/picture.h"
+
+namespace easel::media {
+
+Picture decode_png(std::string_view bytes);
+Picture decode_jpeg(std::string_view bytes);
+Picture decode_webp(std::string_view bytes);
+std::vector<Picture> decode_webp_frames(std::string_view bytes);
+
+// Width and height from the header; nothing if it is damaged.
+std::optional<std::pair<int, int>> jpeg_size(std::string_view bytes);
+std::optional<std::pair<int, int>> webp_size(std::string_view bytes);
+
+// Throws Error unless so many pixels, at so many bytes each, may be decoded.
+void check_size(std::string_view kind, int64_t width, int64_t height, int64_t bytes_per_pixel);
+
+// The orientation (1 to 8) that EXIF data asks for, with or without its "Exif\0\0"; 1 where it says nothing sensible.
+int exif_orientation(std::string_view exif);
+// The picture turned and mirrored as that orientation asks (PIL's exif_transpose).
+Picture upright(Picture picture, int orientation);
+
+}  // namespace easel::media
