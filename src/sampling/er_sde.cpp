@@ -1,4 +1,4 @@
-// ER-SDE-Solver-3 (Cui et al. 2023, "Elucidating the Solution Space of Extended Reverse-Time SDE", algorithms 3 to 5),
+// ER-SDE-Solver-3 (Cui et al. 2023, "Elucidating the Solution Space of Extended Reverse-Time SDE"),
 // in lambda = sigma / alpha.
 #include <algorithm>
 
@@ -7,7 +7,7 @@
 namespace easel {
 namespace {
 
-// phi(lambda), which sets how much noise is drawn anew (paper, section 4.3).
+// phi(lambda), which sets how much noise is drawn anew.
 double noise_scale(const SamplerOptions& o, double lambda) {
   switch (o.noise) {
     case SamplerOptions::Noise::er:

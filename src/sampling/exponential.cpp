@@ -5,7 +5,7 @@ namespace easel {
 namespace {
 
 // Second-order exponential integrator (Zhang et al. 2023, "Improved Order Analysis and Design of Exponential Integrator
-// for Diffusion Models Sampling", table 1), the earlier denoised estimate standing in for a midpoint.
+// for Diffusion Models Sampling"), the earlier denoised estimate standing in for a midpoint.
 Tensor res_multistep(Walk& w, bool cfg_pp) {
   const NoiseSource noise = gaussian_noise(w.x, w.seed);
   const auto eta = static_cast<float>(w.options.eta);

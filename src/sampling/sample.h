@@ -42,8 +42,8 @@ struct SampleRequest {
   SampleCallback callback;
 };
 
-// KSampler: schedule from scheduler, steps and denoise, cut to [start_step, last_step], then sample_custom. [B, C, H,
-// W] float32. Throws Error on unknown names and on a sampler that is not there yet.
+// KSampler: schedule from scheduler, steps and denoise, cut to [start_step, last_step], then sample_custom.
+// Returns [B, C, H, W] float32. Throws Error on unknown names and on noise, latent or mask that do not fit together.
 Tensor sample(const SampleRequest& request);
 
 struct CustomRequest {

@@ -54,11 +54,11 @@ struct Sampler {
   bool fresh_inpaint_noise = false;  // ddim: the kept region is renoised with its own draw
 };
 
-// All 42, in ComfyUI's order; has_sampler says which of them are served.
+// All 42, in ComfyUI's order.
 std::span<const std::string_view> sampler_names();
 bool has_sampler(std::string_view name);
 
-// Throws Error: "sampler 'x' is not there yet" or "unknown sampler".
+// Throws Error on an unknown name.
 Sampler make_sampler(std::string_view name);
 
 }  // namespace easel

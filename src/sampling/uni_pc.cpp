@@ -1,5 +1,5 @@
-// UniPC: a predictor and a corrector of any order that share their model calls (Zhao et al. 2023, "UniPC", algorithms 5
-// to 8, picture prediction). In sigma's own scale x = x_vp / alpha the paper's update reads
+// UniPC: a predictor and a corrector of any order that share their model calls (Zhao et al. 2023, "UniPC", picture
+// prediction). In sigma's own scale x = x_vp / alpha the paper's update reads
 //   x_t = sigma_t / sigma_0 x_0 - expm1(-h) m_0 - B(h) sum_k rho_k D_k,   h = log(sigma_0 / sigma_t).
 #include <deque>
 
@@ -14,7 +14,8 @@ enum class Variant { bh1, bh2 };  // B(h) = -h and expm1(-h)
 // shows.
 float rounded_sigma(float sigma) {
   const float log_alpha = 0.5f * std::log(1 / (sigma * sigma + 1));
-  return std::exp(std::log(std::sqrt(1 - std::exp(2 * log_alpha))) - log_alpha);
+  const float rounded = std::exp(std::log(std::sqrt(1 - std::exp(2 * log_alpha))) - log_alpha);
+  return rounded > 0 ? rounded : sigma;  // below 2e-4 nothing would be left of it
 }
 
 struct Past {
@@ -22,7 +23,7 @@ struct Past {
   float sigma;
 };
 
-// The coefficients of one step: R rho = b (paper, equation 9).
+// The coefficients of one step: R rho = b.
 struct System {
   std::vector<double> r;  // (lambda_k - lambda_0) / h of the earlier points, then 1
   std::vector<double> b;
