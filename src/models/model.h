@@ -6,7 +6,6 @@
 #include "tensor/latent_format.h"
 #include "tensor/precision.h"
 #include "tensor/weights.h"
-#include "text/clip_tokenizer.h"
 
 namespace easel {
 
@@ -33,7 +32,7 @@ class Model {
   Model with_patches(const Patches& more) const;
 
  private:
-  struct Bound;  // the network made of the patched weights, on first use
+  struct Bound;  // the network made of the patched weights, on first use; copies share it
   const Architecture* architecture_;
   Weights weights_;
   Patches patches_;
@@ -46,12 +45,15 @@ struct TextEncoding {
   Tensor pooled;      // [1, D] float32
 };
 
-class TextEncoder;  // the encoders of a family behind one interface: models/text_encoders/text_encoder.h
+// A family's text encoders bound to their weights: text and layer (-1 the last, -2 the one before, …; nothing: the
+// family's own) to encoding.
+using EncodeText = std::function<TextEncoding(const std::string& text, std::optional<int> layer)>;
+using MakeTextEncoder = std::function<EncodeText(const Weights&, const Precision&)>;
 
 // CLIP: a family's text encoders with their tokenizers.
 class Clip {
  public:
-  Clip(std::shared_ptr<const TextEncoder> encoder, Weights weights, Precision precision);
+  Clip(MakeTextEncoder make, Weights weights, Precision precision);
 
   // Prompt syntax and chunks of 77 as ComfyUI's CLIPTextEncode.
   TextEncoding encode(const std::string& text) const;
@@ -63,7 +65,7 @@ class Clip {
 
  private:
   struct Bound;
-  std::shared_ptr<const TextEncoder> encoder_;
+  MakeTextEncoder make_;
   Weights weights_;
   Patches patches_;
   Precision precision_;
@@ -72,7 +74,7 @@ class Clip {
 };
 
 struct Tiling {
-  int64_t tile_width = 64, tile_height = 64;  // in latent pixels
+  int64_t tile_width = 64, tile_height = 64;  // in pixels of what goes in: of the latent or of the image
   int64_t overlap = 16;
 };
 
@@ -86,7 +88,7 @@ class Vae {
   Tensor decode(const Tensor& latent) const;  // falls back to tiles when memory does not suffice
   Tensor encode(const Tensor& pixels) const;  // the posterior's mean; sides cut to multiples of downscale()
   Tensor decode_tiled(const Tensor& latent, Tiling tiling = {}) const;
-  Tensor encode_tiled(const Tensor& pixels, Tiling tiling = {}) const;  // tile sizes in image pixels here
+  Tensor encode_tiled(const Tensor& pixels, Tiling tiling = {512, 512, 64}) const;
 
   int64_t downscale() const;  // 8
   int64_t latent_channels() const;

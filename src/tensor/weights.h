@@ -18,7 +18,7 @@ Tensor view_of(const TensorFilePtr& file, const TensorSpan& span);
 
 // float32 weight in, float32 weight out (the same shape, or a wider one where a patch widens the model).
 using Patch = std::function<Tensor(const Tensor& weight)>;
-using Patches = std::map<std::string, std::vector<Patch>>;  // by name in the model, e.g. "time_embed.0.weight"
+using Patches = std::map<std::string, std::vector<Patch>>;  // by name in the model, e.g. "diffusion_model.time_embed.0.weight"
 
 // One weight. Cheap to copy. Thread-safe.
 class Weight {

@@ -1,0 +1,105 @@
+#include "models/checkpoint.h"
+
+#include "base/error.h"
+#include "models/architecture.h"
+#include "models/file_kind.h"
+#include "models/text_encoders/sd1.h"
+#include "models/vae/autoencoder_kl.h"
+
+namespace easel {
+
+namespace {
+
+std::optional<std::string> after(const std::string& name, const std::string& prefix) {
+  if (name.rfind(prefix, 0) != 0) return std::nullopt;
+  return name.substr(prefix.size());
+}
+
+Model make_model(const TensorFilePtr& file, const std::string& prefix, const LoadOptions& options,
+                 std::optional<at::ScalarType> held) {
+  const Weights bare(file, prefix);
+  const auto* architecture = find_architecture(bare);
+  if (!architecture) {
+    fail("load_diffusion_model: '{}' holds a diffusion model of a kind that is not known here", bare.origin());
+  }
+  if (!architecture->make) {
+    fail("load_diffusion_model: '{}' is a {} model; this kind is not there yet", bare.origin(), architecture->name);
+  }
+  const Weights weights(
+      file,
+      [&](const std::string& name) -> std::optional<std::string> {
+        auto rest = after(name, prefix);
+        return rest ? std::optional("diffusion_model." + *rest) : std::nullopt;
+      },
+      held);
+  Model model(*architecture, weights, options.precision);
+  architecture->make(weights, options.precision);  // missing weights show here rather than in the first step
+  return model;
+}
+
+Vae make_vae(const TensorFilePtr& file, const std::string& prefix, const LoadOptions& options) {
+  const auto levels = (Weights(file, prefix) / "decoder" / "up_blocks").count();
+  const Weights weights(file, [&](const std::string& name) -> std::optional<std::string> {
+    auto rest = after(name, prefix);
+    if (!rest || rest->rfind("model_ema.", 0) == 0 || rest->rfind("loss.", 0) == 0) return std::nullopt;
+    return autoencoder_name(*rest, levels);
+  });
+  return Vae(weights, options.precision);
+}
+
+[[noreturn]] void refuse(const char* function, const TensorFile& file, const char* wanted) {
+  const auto kind = file_kind(file);
+  fail("{}: '{}' is not {}; it looks like: {}{}", function, file.path().filename().string(), wanted, kind.name,
+       kind.loader.empty() ? "" : "; load it with " + kind.loader);
+}
+
+}  // namespace
+
+Checkpoint load_checkpoint(const std::string& path, const LoadOptions& options) {
+  const auto file = open_tensor_file(path);
+  const auto kind = file_kind(*file);
+  if (!kind.has_diffusion_model) refuse("load_checkpoint", *file, "a checkpoint");
+  Checkpoint checkpoint{.model = make_model(file, kind.diffusion_prefix, options, {})};
+  if (kind.has_vae) checkpoint.vae = make_vae(file, kind.vae_prefix, options);
+  if (kind.has_text_encoder) checkpoint.clip = make_sd1_clip(file, options);
+  return checkpoint;
+}
+
+Model load_diffusion_model(const std::string& path, const std::string& weight_dtype, const LoadOptions& options) {
+  const auto file = open_tensor_file(path);
+  const auto kind = file_kind(*file);
+  if (!kind.has_diffusion_model) refuse("load_diffusion_model", *file, "a diffusion model");
+  std::optional<at::ScalarType> held;
+  if (weight_dtype == "fp8_e4m3fn" || weight_dtype == "fp8_e4m3fn_fast") held = at::kFloat8_e4m3fn;
+  if (weight_dtype == "fp8_e5m2") held = at::kFloat8_e5m2;
+  return make_model(file, kind.diffusion_prefix, options, held);
+}
+
+Clip load_clip(const std::vector<std::string>& paths, const std::string& type, const LoadOptions& options) {
+  if (paths.size() != 1)
+    fail("load_clip: {} files came; text encoders of several files are not there yet", paths.size());
+  const auto file = open_tensor_file(paths[0]);
+  if (!file_kind(*file).has_text_encoder) refuse("load_clip", *file, "a CLIP text encoder");
+  if (type != "stable_diffusion") {
+    fail("load_clip: text encoders of type '{}' are not there yet; 'stable_diffusion' is", type);
+  }
+  return make_sd1_clip(file, options);
+}
+
+Vae load_vae(const std::string& path, const LoadOptions& options) {
+  const auto file = open_tensor_file(path);
+  const auto kind = file_kind(*file);
+  if (!kind.has_vae) refuse("load_vae", *file, "a VAE");
+  return make_vae(file, kind.vae_prefix, options);
+}
+
+Lora load_lora(const std::string& path) {
+  const auto file = open_tensor_file(path);
+  const auto kind = file_kind(*file);
+  if (kind.has_diffusion_model || kind.has_vae || kind.has_text_encoder) refuse("load_lora", *file, "a LoRA");
+  return {.weights = Weights(file, "")};
+}
+
+std::string identify(const std::string& path) { return file_kind(*open_tensor_file(path)).name; }
+
+}  // namespace easel

@@ -1,0 +1,31 @@
+#include "models/diffusion/unet_shape.h"
+
+namespace easel {
+
+UnetShape unet_shape(const Weights& w) {
+  UnetShape shape;
+  const auto in = w / "input_blocks", out = w / "output_blocks", middle = w / "middle_block" / 1;
+  shape.model_channels = in["0.0.weight"].size(0);
+  shape.in_channels = in["0.0.weight"].size(1);
+  shape.out_channels = w["out.2.weight"].size(0);
+  shape.num_res_blocks = {0};
+  shape.channel_mult = {1};
+  for (int64_t i = 1; i < in.count(); ++i) {
+    const auto block = in / i;
+    if (block.any("0.op")) {
+      shape.num_res_blocks.push_back(0);
+      shape.channel_mult.push_back(0);
+      continue;
+    }
+    ++shape.num_res_blocks.back();
+    shape.channel_mult.back() = block["0.out_layers.3.weight"].size(0) / shape.model_channels;
+    shape.depth_in.push_back((block / 1 / "transformer_blocks").count());
+  }
+  for (int64_t i = 0; i < out.count(); ++i) shape.depth_out.push_back((out / i / 1 / "transformer_blocks").count());
+  shape.depth_middle = (middle / "transformer_blocks").count();
+  if (auto k = middle.find("transformer_blocks.0.attn2.to_k.weight")) shape.context_width = k->size(1);
+  if (auto proj_in = middle.find("proj_in.weight")) shape.linear_projections = proj_in->dim() == 2;
+  return shape;
+}
+
+}  // namespace easel
