@@ -61,7 +61,7 @@ Ui save(const Image& image, const std::string& root, const std::string& prefix, 
   folders::OutputName name = folders::next_output_name(root, prefix, image.width, image.height);
   for (int64_t i = 0; i < image.count; ++i, ++name.counter)
     ui.data["images"].push_back(
-        {{"filename", folders::publish(name, "png", png(image))}, {"subfolder", name.subfolder}, {"type", type}});
+        {{"filename", folders::publish(name, ".png", png(image))}, {"subfolder", name.subfolder}, {"type", type}});
   return ui;
 }
 
