@@ -163,6 +163,14 @@ void Hub::send_text(const ClientId& client, const std::string& node, const std::
   each(client, true, [&](Peer& peer) { push(peer, frame); });
 }
 
+void Hub::send_over(const ClientId& client, const std::string& data) {
+  const SharedFrame frame = text_frame("executing", data);
+  std::lock_guard lock(mutex_);
+  running_.reset();
+  executing_ = progress_state_ = nullptr;
+  each(client, false, [&](Peer& peer) { push(peer, frame); });
+}
+
 void Hub::forget_running() {
   std::lock_guard lock(mutex_);
   running_.reset();

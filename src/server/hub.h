@@ -52,7 +52,9 @@ class Hub {
                     const std::string& bytes);
   void send_text(const ClientId& client, const std::string& node, const std::string& text);
 
-  // The running prompt is over: nothing to repeat to those who reconnect.
+  // The prompt is over: the last `executing`, and nothing to repeat any more to those who reconnect.
+  void send_over(const ClientId& client, const std::string& data);
+  // As that, silently: the prompt goes back into the queue.
   void forget_running();
 
   std::string features() const;  // the JSON of GET /features and of the answer on the socket

@@ -206,8 +206,7 @@ store::Result RunReport::interrupted() {
 
 void RunReport::say_over() {
   hub_.send_status();
-  hub_.send(client_, "executing", dump({{"node", nullptr}, {"prompt_id", job_.prompt_id}}));
-  hub_.forget_running();
+  hub_.send_over(client_, dump({{"node", nullptr}, {"prompt_id", job_.prompt_id}}));
 }
 
 }  // namespace easel::server

@@ -262,6 +262,7 @@ void Runner::worker_died(const std::string& how) {
     report->say_over();
   } else if (job.attempt < kMaxAttempts) {
     persist([&] { store_.put_back(job.prompt_id, job.attempt, true); });
+    hub_.forget_running();
     hub_.send_status();
   } else {
     finish_in_store(*report, report->failed(fmt::format("The worker process {} {}, as in the attempt before; the "

@@ -116,8 +116,10 @@ TEST_F(HubTest, WhoComesBackHearsTheRunningState) {
   EXPECT_EQ(Json::parse(hub_.next(peer)->bytes)["data"]["node"], "2");
   EXPECT_THAT(types(peer), ElementsAre("progress_state"));
   EXPECT_THAT(types(join("other")), ElementsAre("status"));
-  hub_.forget_running();
-  EXPECT_THAT(types(join("me")), ElementsAre("status"));
+  types(peer);
+  hub_.send_over("me", R"({"node": null})");
+  EXPECT_THAT(types(peer), ElementsAre("executing"));
+  EXPECT_THAT(types(join("me")), ElementsAre("status")) << "nothing is repeated after the end";
 }
 
 TEST_F(HubTest, AClientThatNeverReadsIsClosedAndDelaysNobody) {
