@@ -69,7 +69,8 @@ def keep_distinct_keywords(emojis):
         emoji.keywords = [
             word
             for word in emoji.keywords
-            if count[word] == 1 and not words_in_names & {word.lower(), *word.lower().split()}
+            if count[word] == 1
+            and not words_in_names & {word.lower(), *word.lower().split()}
         ]
 
 
