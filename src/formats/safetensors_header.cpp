@@ -172,6 +172,7 @@ SafetensorsHeader parse_safetensors(std::span<const std::byte> file, const std::
   const std::string_view text(reinterpret_cast<const char*>(file.data()) + 8, length);
   HeaderReader reader;
   if (!text.starts_with('{')) reader.problem = "it does not begin with '{'";
+  if (text.find('\0') != text.npos) reader.problem = "it holds a NUL byte";  // which the JSON reader takes for the end
   if (reader.problem.empty()) Json::sax_parse(text.begin(), text.end(), &reader);
   if (!reader.problem.empty()) fail("load_safetensors: '{}': its header is refused: {}", name, reader.problem);
 

@@ -139,6 +139,7 @@ TEST(Safetensors, RefusesEveryLie) {
         "{\"__metadata__\":{\"\xff\":\"x\"}}", "{\"a\":NaN}"}) {
     EXPECT_NE(verdict(header, ""), "ok") << header;
   }
+  EXPECT_THAT(verdict(std::string("{} \0", 4), ""), HasSubstr("NUL"));
   std::string bomb = R"({"t":{"dtype":"U8","shape":[0],"data_offsets":[0,0],"x":)" + std::string(100'000, '[');
   EXPECT_THAT(verdict(bomb, ""), HasSubstr("too deep"));
 }
