@@ -38,6 +38,8 @@ Conv2d::Conv2d(const Weights& w, int64_t stride, std::optional<int64_t> padding)
 kernels::PackedConvolution Conv2d::packed(const Tensor& x) const {
   auto layer = weight.packed<kernels::PackedConvolution>(
       x, [this](const Tensor& w) { return kernels::pack_convolution(w, std::nullopt, shape); });
+  layer.stride = shape.stride;  // the pack is shared by all who use the weight, at whatever stride
+  layer.padding = shape.padding;
   if (bias) layer.bias = bias->like(x);
   return layer;
 }
