@@ -9,7 +9,7 @@
 namespace easel {
 namespace {
 
-constexpr size_t kDependentsBudget = 2'000'000;  // nodes looked at to tell which outputs depend on a bad node
+constexpr size_t kDependentsBudget = 5'000'000;  // nodes and links looked at to tell which outputs depend on a bad node
 constexpr size_t kMostNamesOfCycle = 20;
 
 // Walks upstream from the outputs, depth first, without recursion; every node is checked once.
@@ -229,9 +229,10 @@ void Validator::find_dependents(const std::vector<size_t>& failed_outputs) {
   for (size_t output : failed_outputs) {
     stack.push_back(output);
     seen_from[output] = output;
-    while (!stack.empty() && visits++ < kDependentsBudget) {
+    while (!stack.empty() && visits < kDependentsBudget) {
       const size_t node = stack.back();
       stack.pop_back();
+      visits += 1 + prompt_.nodes[node].inputs.size();
       if (!marks_[node].errors.empty()) marks_[node].dependents.push_back(output);
       for (const PromptInput& input : prompt_.nodes[node].inputs) {
         const Link* link = input.link();

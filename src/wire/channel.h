@@ -8,7 +8,7 @@
 
 namespace easel::wire {
 
-inline constexpr size_t kMaxFrame = size_t{256} << 20;
+inline constexpr size_t kMaxFrame = size_t{512} << 20;
 
 // Owns the descriptor, which must block (SO_SNDTIMEO may bound how long). send() may be called from any thread;
 // receive() from one at a time, also while others send.

@@ -186,7 +186,8 @@ void Worker::run(const Run& run) {
 }
 
 ExecutionResult Worker::execute(const Run& run, Report& report) {
-  ExecutionRequest request{.prompt = parse_prompt(run.prompt), .outputs = run.outputs};
+  // Escaped to ASCII it may be longer than what the client sent, whose other bounds the server has checked.
+  ExecutionRequest request{.prompt = parse_prompt(run.prompt, {.bytes = kMaxFrame}), .outputs = run.outputs};
   if (!run.extra_pnginfo.empty()) request.extra_pnginfo = parse_ordered_json(run.extra_pnginfo);
   request.previews = {.method = run.preview_method, .max_size = run.preview_size};
   if (services_.before_prompt) services_.before_prompt();

@@ -84,7 +84,7 @@ TEST(Channel, MalformedFrames) {
   EXPECT_THROW(receive("\0\0"s), Error);                  // cut inside the length
   EXPECT_THROW(receive("\0\0\0\5ab"s), Error);            // cut inside the frame
   EXPECT_THROW(receive("\xff\xff\xff\xff"s), Error);      // 4 GiB
-  EXPECT_THROW(receive("\x0f\xff\xff\xff"s), Error);      // 256 MiB that do not come: refused without allocating them
+  EXPECT_THROW(receive("\x1f\xff\xff\xff"s), Error);      // 512 MiB that do not come: refused without allocating them
   EXPECT_THROW(receive("\0\0\0\0"s), Error);              // an empty frame
   EXPECT_THROW(receive("\0\0\0\3\xff\xff\xff"s), Error);  // no CBOR
 }
