@@ -27,6 +27,8 @@ std::vector<std::string> worker_command(const Flags& flags, const std::string& w
   command.insert(command.end(), {"--fd", std::to_string(wire::kWorkerFd)});
   const auto arguments = flags.for_worker();
   command.insert(command.end(), arguments.begin(), arguments.end());
+  // libgomp's threads spin for milliseconds between kernels: on a busy machine small models ran 8 times slower.
+  setenv("GOMP_SPINCOUNT", "10000", /*overwrite=*/0);
   return command;
 }
 
