@@ -59,9 +59,8 @@ Plan make_plan(const Tensor& q, const Tensor& k, int64_t heads, bool causal) {
   plan.key_step = amx ? 32 : 16;
   plan.depth = round_up(dim, amx ? 32 : is_bf16 ? 2 : 1);
   plan.width = round_up(dim, 16);
-  // Scores, K and V of a block should stay in the second-level cache together.
-  plan.keys = dim > 256 ? 256 : 512;
-  plan.rows = std::min<int64_t>(64, round_up(plan.lq, 16));
+  plan.keys = 512;  // 256 KB of scores, which the second-level cache keeps
+  plan.rows = std::min<int64_t>(128, round_up(plan.lq, 16));
   plan.scale = 1 / std::sqrt(static_cast<float>(dim));
   return plan;
 }

@@ -28,16 +28,6 @@ Tensor onednn_convolution(const PackedConvolution& c, const Tensor& x, std::stri
   return op.call(x, c.weight, c.bias, c.padding, c.stride, c.dilation, c.groups, name, Scalars(), algorithm);
 }
 
-Tensor onednn_convolution_add(const PackedConvolution& c, const Tensor& x, const Tensor& residual) {
-  static const auto op = c10::Dispatcher::singleton()
-                             .findSchemaOrThrow("mkldnn::_convolution_pointwise", "binary")
-                             .typed<Tensor(const Tensor&, const Tensor&, const Tensor&, const OptionalTensor&,
-                                           IntArrayRef, IntArrayRef, IntArrayRef, int64_t, std::string_view,
-                                           std::optional<at::Scalar>, OptionalName, Scalars, OptionalName)>();
-  return op.call(x, residual, c.weight, c.bias, c.padding, c.stride, c.dilation, c.groups, "add", at::Scalar(1.0), {},
-                 Scalars(), {});
-}
-
 Tensor onednn_pack(const PackedConvolution& c, const Tensor& weight) {
   static const auto op =
       c10::Dispatcher::singleton()
@@ -49,6 +39,15 @@ Tensor onednn_pack(const PackedConvolution& c, const Tensor& weight) {
 Tensor plain_convolution(const PackedConvolution& c, const Tensor& x) {
   return at::conv2d(x, c.weight, c.bias, c.stride, c.padding, c.dilation, c.groups);
 }
+
+PackedLinear over_pixels(const PackedConvolution& c) {
+  return {.weight = c.weight, .bias = c.bias, .in = c.in, .out = c.out, .dtype = c.dtype, .packed = true};
+}
+
+// Channels-last images as rows of pixels, [B, H, W, C], and back: the same memory.
+Tensor pixels(const Tensor& x) { return x.permute({0, 2, 3, 1}).contiguous(); }
+
+Tensor image(const Tensor& rows) { return rows.permute({0, 3, 1, 2}); }
 
 Tensor channels_last(const Tensor& x) { return x.contiguous(at::MemoryFormat::ChannelsLast); }
 
@@ -78,7 +77,13 @@ PackedConvolution pack_convolution(const Tensor& weight, const std::optional<Ten
   if (bias) c.bias = bias->to(weight.scalar_type()).contiguous();
   c.packed = weight.is_cpu() && weight.numel() > 0 && (c.dtype == at::kFloat || c.dtype == at::kBFloat16) &&
              at::globalContext().hasMKLDNN();
-  c.weight = c.packed ? onednn_pack(c, weight.contiguous()) : weight;
+  c.pointwise = c.packed && weight.size(2) * weight.size(3) == 1 && shape.stride == std::array<int64_t, 2>{1, 1} &&
+                shape.padding == std::array<int64_t, 2>{0, 0} && shape.groups == 1;
+  if (c.pointwise) {
+    c.weight = pack_linear(weight.flatten(1)).weight;
+  } else {
+    c.weight = c.packed ? onednn_pack(c, weight.contiguous()) : weight;
+  }
   return c;
 }
 
@@ -90,15 +95,17 @@ Tensor convolution(const PackedConvolution& layer, const Tensor& x, Activation a
     Tensor out = plain_convolution(layer, x);
     return is_silu ? kernels::silu(out) : out;
   }
+  if (layer.pointwise) return image(linear(over_pixels(layer), pixels(x), activation));
   return onednn_convolution(layer, channels_last(x), is_silu ? "swish" : "none", {});
 }
 
 Tensor convolution_add(const PackedConvolution& layer, const Tensor& x, const Tensor& residual) {
   check_input("convolution_add", layer, x);
-  if (!layer.packed) return plain_convolution(layer, x) + residual;
-  // The strides of a single pixel do not tell oneDNN the layout.
-  if (residual.size(2) * residual.size(3) == 1) return convolution(layer, x) + residual;
-  return onednn_convolution_add(layer, channels_last(x), channels_last(residual));
+  if (layer.pointwise && residual.scalar_type() == x.scalar_type()) {
+    return image(linear_add(over_pixels(layer), pixels(x), pixels(residual)));
+  }
+  // Not oneDNN's fused addition: it chooses a convolution of a third of the speed for it.
+  return convolution(layer, x).add_(residual);
 }
 
 Tensor upsample_nearest_2x(const Tensor& x) {

@@ -12,6 +12,7 @@ struct PackedConvolution {
   int64_t groups = 1;
   at::ScalarType dtype = at::kFloat;
   bool packed = false;
+  bool pointwise = false;  // 1x1: packed as the linear layer over pixels that it is
 };
 
 struct ConvolutionShape {
@@ -27,7 +28,7 @@ PackedConvolution pack_convolution(const Tensor& weight, const std::optional<Ten
 // copied.
 Tensor convolution(const PackedConvolution& layer, const Tensor& x, Activation activation = Activation::kNone);
 
-// conv(x) + b + residual in one pass; residual [B, out, H', W'] in the dtype of x.
+// conv(x) + b + residual; residual [B, out, H', W'] in the dtype of x.
 Tensor convolution_add(const PackedConvolution& layer, const Tensor& x, const Tensor& residual);
 
 // Nearest-neighbour doubling of both sides: [B, C, H, W] -> [B, C, 2H, 2W] channels-last.
