@@ -48,11 +48,8 @@ net::awaitable<void> cut_off(std::shared_ptr<Socket> socket) {
 }
 
 net::awaitable<void> write_all(std::shared_ptr<Socket> socket, Hub& hub) {
-  bool closing = false;
   while (!socket->done) {
-    if (hub.is_closing(socket->peer) && !std::exchange(closing, true)) {
-      log::warn("/ws: client '{}' does not keep up; its socket is closed", socket->peer->sid);
-      net::co_spawn(socket->ws.get_executor(), cut_off(socket), net::detached);
+    if (hub.is_closing(socket->peer)) {
       co_await socket->ws.async_close(websocket::close_reason(websocket::close_code::try_again_later, "too slow"),
                                       kNoThrow);
       break;
@@ -101,8 +98,9 @@ net::awaitable<void> serve_web_socket(beast::tcp_stream stream, beast::http::req
       const auto woken = weak.lock();
       if (!woken || woken->done) return;
       woken->wakeup.cancel();
-      if (woken->peer && hub.is_closing(woken->peer))
-        net::co_spawn(woken->ws.get_executor(), cut_off(woken), net::detached);
+      if (!woken->peer || !hub.is_closing(woken->peer)) return;
+      log::warn("/ws: client '{}' does not keep up; its socket is closed", woken->peer->sid);
+      net::co_spawn(woken->ws.get_executor(), cut_off(woken), net::detached);
     });
   });
   struct Leave {  // also when the loop is destroyed while the socket is open

@@ -65,13 +65,16 @@ def test_feature_flags_are_answered_once_and_first(server):
     assert client.rest() == []
 
 
+def previews(messages):
+    return [m for m in messages if m.get("binary") in (1, 4)]
+
+
 def test_previews_by_the_clients_flag(make_server):
     server = make_server(flags=["--preview-method", "auto"])
     old, modern = server.socket("me"), server.socket("me", {"supports_preview_metadata": True})
     modern.until("feature_flags")
     prompt_id = server.submit(sleep_prompt(0.1), "me")
-    before = [m for m in old.until_over(prompt_id) if m["type"] == "binary"]
-    after = [m for m in modern.until_over(prompt_id) if m["type"] == "binary"]
+    before, after = previews(old.until_over(prompt_id)), previews(modern.until_over(prompt_id))
     assert before and {m["binary"] for m in before} == {1}
     assert before[0]["bytes"] == struct.pack(">I", 1) + b"\xff\xd8\xff\xd9"
     assert after and {m["binary"] for m in after} == {4}
@@ -84,7 +87,10 @@ def test_previews_by_the_clients_flag(make_server):
 
 def test_no_previews_unless_asked(server):
     client = server.socket("me")
-    assert not [m for m in client.until_over(server.submit(sleep_prompt(0.08), "me")) if m["type"] == "binary"]
+    seen = client.until_over(server.submit(sleep_prompt(0.08), "me"))
+    assert not previews(seen)
+    text = [m for m in seen if m.get("binary") == 3]  # the words that TestShow puts on its node
+    assert text[0]["bytes"] == struct.pack(">I", 1) + b"3showing 1"
 
 
 def test_who_reconnects_hears_the_running_state(make_server):
