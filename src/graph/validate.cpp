@@ -115,12 +115,8 @@ void Validator::step() {
     const bool known = value[0].is_string() && prompt_.find(value[0].get_ref<const std::string&>()) != Prompt::kNone;
     known ? throw_in_node("TypeError", "a slot must be an integer, not " + python::repr(value[1]))
           : throw_in_node("KeyError", python::repr(value[0]));
-  } else {
-    try {
-      if (auto error = check_constant_(declared, input, value)) mark.errors.push_back(std::move(*error));
-    } catch (const std::exception& error) {  // the file system failed us
-      throw_in_node("OSError", valid_utf8(error.what()));
-    }
+  } else if (auto error = check_constant_(declared, input, value)) {
+    mark.errors.push_back(std::move(*error));
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/log.h"
 #include "graph/python.h"
 
 namespace easel {
@@ -61,11 +62,23 @@ bool types_connect(const std::string& received, const std::string& declared) {
 const ConstantCheck::Names& ConstantCheck::names(const FileSource& source) {
   auto [place, is_new] = names_.try_emplace({source.folder, source.kind});
   Names& names = place->second;
-  if (is_new && files_.choices) {
+  if (!is_new || !files_.choices) return names;
+  try {
     names.listed = files_.choices(source);
     names.all = {names.listed.begin(), names.listed.end()};
+  } catch (const std::exception& error) {
+    log::warn("the files of '{}' cannot be listed: {}", source.folder, error.what());
   }
   return names;
+}
+
+bool ConstantCheck::exists(const FileSource& source, const std::string& name) {
+  try {
+    return files_.exists && files_.exists(source, name);
+  } catch (const std::exception& error) {
+    log::warn("cannot tell whether '{}' is in '{}': {}", name, source.folder, error.what());
+    return false;
+  }
 }
 
 bool ConstantCheck::offers(const Input& input, const std::string& name) {
@@ -91,7 +104,7 @@ std::optional<OrderedJson> ConstantCheck::operator()(const Node& node, const Inp
   if (auto error = convert(node, input, value)) return error;
   if (input.source.upload) {
     const std::string name = python::str(value);
-    if (value.is_string() && files_.exists && files_.exists(input.source, name)) return std::nullopt;
+    if (value.is_string() && exists(input.source, name)) return std::nullopt;
     const std::string what = input.source.kind.empty() ? "file" : input.source.kind + " file";
     return input_error("custom_validation_failed", "Custom validation failed for node",
                        fmt::format("{} - Invalid {}: {}", input.name, what, shown(value)),

@@ -35,6 +35,8 @@ class ConstantCheck {
   std::optional<OrderedJson> check_choice(const Node& node, const Input& input, const Json& value);
   OrderedJson received(const Node& node, const Input& input, const Json& value);
   bool offers(const Input& input, const std::string& name);
+  // A folder that cannot be read offers nothing.
+  bool exists(const FileSource& source, const std::string& name);
   struct Names {
     std::vector<std::string> listed;
     std::set<std::string> all;

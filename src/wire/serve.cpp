@@ -218,16 +218,28 @@ Memory Worker::memory() const {
   return memory;
 }
 
+// While it lives, what is logged goes to the server.
+class LogToServer {
+ public:
+  explicit LogToServer(Worker& worker) : before_(spdlog::default_logger()) {
+    auto logger = std::make_shared<spdlog::logger>("worker", std::make_shared<ServerSink>(worker));
+    logger->set_level(before_->level());
+    spdlog::set_default_logger(std::move(logger));
+  }
+  ~LogToServer() { spdlog::set_default_logger(before_); }
+  LogToServer(const LogToServer&) = delete;
+  LogToServer& operator=(const LogToServer&) = delete;
+
+ private:
+  const std::shared_ptr<spdlog::logger> before_;
+};
+
 }  // namespace
 
 int serve(int fd, const Registry& registry, const WorkerServices& services) {
   Worker worker(fd, registry, services);
-  const auto logger = spdlog::default_logger();
-  spdlog::set_default_logger(std::make_shared<spdlog::logger>("worker", std::make_shared<ServerSink>(worker)));
-  spdlog::set_level(logger->level());
-  const int status = worker.serve();
-  spdlog::set_default_logger(logger);
-  return status;
+  const LogToServer log_to_server(worker);
+  return worker.serve();
 }
 
 }  // namespace easel::wire

@@ -229,11 +229,15 @@ TEST_F(Validate, LongListsAreNotShown) {
   EXPECT_TRUE(result.node_errors["1"]["errors"][0]["extra_info"]["input_config"].is_null());
 }
 
-TEST_F(Validate, AFileSystemThatFailsIsAnErrorOfTheNode) {
+TEST_F(Validate, FoldersThatCannotBeReadOfferNothing) {
   files_.choices = [](const FileSource&) -> std::vector<std::string> { throw std::runtime_error("disk gone"); };
+  files_.exists = [](const FileSource&, const std::string&) -> bool { throw std::runtime_error("disk gone"); };
   const auto result = check(R"({"1": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "a"}},
-      "2": {"class_type": "PreviewAny", "inputs": {"source": ["1", 0]}}})");
-  EXPECT_EQ(result.error.type, "prompt_outputs_failed_validation");
+      "2": {"class_type": "PreviewAny", "inputs": {"source": ["1", 0]}},
+      "3": {"class_type": "LoadImage", "inputs": {"image": "there.png [output]"}},
+      "4": {"class_type": "PreviewImage", "inputs": {"images": ["3", 0]}}})");
+  EXPECT_EQ(error_of(result, "1"), "value_not_in_list | Value not in list | ckpt_name: 'a' not in []");
+  EXPECT_THAT(error_of(result, "3"), testing::StartsWith("custom_validation_failed"));
 }
 
 TEST_F(Validate, GoodOutputsRunThoughOthersAreBad) {
