@@ -2,10 +2,13 @@
 
 #include <fmt/ranges.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <fstream>
 #include <numeric>
+#include <sstream>
 
 #include "base/error.h"
 
@@ -65,9 +68,40 @@ struct Source {
   std::vector<int64_t> sizes;
   at::ScalarType dtype = at::kFloat;
   std::function<Tensor()> read;
-  std::span<const std::byte> mapped;  // the pages behind it, empty for a tensor in memory
+  std::span<const std::byte> mapped;  // its bytes in a mapped file, empty where they are in memory
   std::optional<at::ScalarType> held;
   std::vector<Patch> patches;
+};
+
+// Where in memory the file at `path` is mapped. Readers of some formats copy; what they copied to must not be let go.
+class Mappings {
+ public:
+  explicit Mappings(const std::filesystem::path& path) {
+    struct stat info {};
+    if (stat(path.c_str(), &info) != 0) return;
+    std::ifstream maps("/proc/self/maps");
+    for (std::string line; std::getline(maps, line);) {
+      std::istringstream fields(line);
+      uintptr_t begin = 0, end = 0;
+      char dash = 0;
+      std::string permissions, offset, device;
+      uint64_t inode = 0;
+      fields >> std::hex >> begin >> dash >> end >> permissions >> offset >> device >> std::dec >> inode;
+      if (fields && inode == info.st_ino) ranges_.emplace_back(begin, end);
+    }
+  }
+
+  // The bytes if they lie in the mapped file, else none.
+  std::span<const std::byte> only_mapped(std::span<const std::byte> bytes) const {
+    const auto begin = reinterpret_cast<uintptr_t>(bytes.data()), end = begin + bytes.size();
+    for (auto [from, to] : ranges_) {
+      if (from <= begin && end <= to) return bytes;
+    }
+    return {};
+  }
+
+ private:
+  std::vector<std::pair<uintptr_t, uintptr_t>> ranges_;
 };
 
 }  // namespace
@@ -135,6 +169,7 @@ Weights::Weights(TensorFilePtr file, const Rename& rename, std::optional<at::Sca
     : used_(std::make_shared<std::set<std::string>>()) {
   auto table = std::make_shared<Table>();
   table->origin = file->path().filename().string();
+  const Mappings mappings(file->path());
   for (const auto& [file_name, span] : file->tensors()) {
     auto name = rename(file_name);
     if (!name) continue;
@@ -143,7 +178,7 @@ Weights::Weights(TensorFilePtr file, const Rename& rename, std::optional<at::Sca
                   .sizes = span.shape,
                   .dtype = torch_dtype(span.dtype),
                   .read = [file, &span = span] { return view_of(file, span); },
-                  .mapped = span.bytes};
+                  .mapped = mappings.only_mapped(span.bytes)};
     if (at::isFloatingType(source.dtype)) source.held = held;
     table->slots.emplace(*name, std::make_shared<Weight::Slot>(std::move(source)));
   }

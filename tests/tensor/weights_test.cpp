@@ -67,6 +67,20 @@ TEST(Weights, KeepNoCopyWhereTheDtypeFits) {
   EXPECT_TRUE(w["a"].as(at::kHalf).is_alias_of(stored));
 }
 
+// A reader may copy what a file holds; giving such pages back would lose them.
+TEST(Weights, MemoryThatIsNoMappedFileIsKept) {
+  auto memory = std::make_shared<std::vector<float>>(1 << 16, 3.0f);
+  TensorFile::Content content{.path = "/proc/self/exe", .memory = {memory}};
+  content.tensors["a"] = {
+      .dtype = Dtype::F32, .shape = {1 << 16}, .bytes = std::as_bytes(std::span<const float>(*memory))};
+  const Weights w(std::make_shared<const TensorFile>(std::move(content)), "");
+  for (auto dtype : {at::kHalf, at::kBFloat16}) {
+    EXPECT_TRUE(w["a"].as(dtype).eq(3).all().item<bool>());
+    w.release();
+  }
+  EXPECT_EQ((*memory)[4096], 3.0f);
+}
+
 TEST(Weights, PatchesApplyInOrderInFloat32) {
   const auto w = sample();
   const auto patched = w.patched({{"blocks.0.weight",

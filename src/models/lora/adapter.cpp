@@ -102,7 +102,8 @@ std::optional<Patch> lokr(const Module& m, double strength) {
     auto first = w1 ? value(*w1) : at::mm(value(*w1a), value(*w1b));
     const auto second = w2 ? value(*w2) : t2 ? tucker(*t2, *w2b, *w2a) : at::mm(value(*w2a), value(*w2b));
     if (second.dim() == 4) first = first.unsqueeze(2).unsqueeze(2);
-    return added(weight, at::kron(first, second) * scale, strength, dora);
+    // kron wants dense factors: the convolutional form comes out of tucker() permuted.
+    return added(weight, at::kron(first, second.contiguous()) * scale, strength, dora);
   };
 }
 
@@ -197,10 +198,11 @@ Patch guarded(Patch patch, const Module& m, double strength_model) {
     const auto scaled = strength_model == 1 ? weight : weight * strength_model;
     try {
       return patch(scaled);
-    } catch (const c10::Error&) {
+    } catch (const c10::Error& error) {
       log::error(
           "'{}': the adapter '{}' does not fit a weight [{}] and is left out; perhaps it was made for another model",
           origin, name, fmt::join(weight.sizes(), ", "));
+      log::debug("{}", error.what_without_backtrace());
       return scaled;
     }
   };
