@@ -1,5 +1,6 @@
 #include <png.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/error.h"
@@ -41,6 +42,19 @@ void read_bytes(png_structp png, png_bytep out, size_t size) {
   if (size > source->rest.size()) png_error(png, "the file ends too early");
   std::memcpy(out, source->rest.data(), size);
   source->rest.remove_prefix(size);
+}
+
+// libpng allocates (and clears) what a chunk claims to hold before it looks for it: so no chunk may claim more than is
+// there.
+void check_chunks(std::string_view bytes) {
+  constexpr size_t kSignature = 8, kFrame = 12;  // length, name, checksum
+  for (size_t at = kSignature; bytes.substr(std::min(at + 4, bytes.size()), 4) != "IEND";) {
+    const size_t rest = bytes.size() - at;
+    const size_t length = rest < kFrame ? 0 : png_get_uint_32(reinterpret_cast<png_const_bytep>(bytes.data() + at));
+    if (rest < kFrame || length > rest - kFrame)
+      fail("decode: the PNG is damaged or cut short (it ends within a chunk)");
+    at += kFrame + length;
+  }
 }
 
 class Reader {
@@ -246,7 +260,10 @@ class Writer {
 
 }  // namespace
 
-Picture decode_png(std::string_view bytes) { return Reader(bytes).read(); }
+Picture decode_png(std::string_view bytes) {
+  check_chunks(bytes);
+  return Reader(bytes).read();
+}
 
 std::string encode_png(const Picture& picture, int level, const TextChunks& text) {
   const auto wanted =

@@ -129,6 +129,13 @@ TEST(Decode, RefusesBombsBeforeAllocating) {
   EXPECT_THAT(verdict(png), HasSubstr("decode: "));
 }
 
+// libpng would clear 1.6 GB for it first.
+TEST(Decode, RefusesAChunkLongerThanTheFile) {
+  std::string png = read_all(sample("text.png"));
+  png[png.find("tEXt") - 4] = '\x60';
+  EXPECT_THAT(verdict(png), HasSubstr("ends within a chunk"));
+}
+
 TEST(Decode, RefusesEveryTruncation) {
   for (const char* name :
        {"rgb.png", "text.png", "rgb.jpg", "progressive.jpg", "alpha.webp", "lossy.webp", "animated.webp"}) {
