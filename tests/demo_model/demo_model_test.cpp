@@ -65,18 +65,40 @@ void write_sheet(const std::string& file, const Tensor& pictures) {  // [N, 3, 1
                                                              9);
 }
 
-TEST(DemoModel, DrawsWhatItIsAskedFor) {
-  const fs::path checkpoint = source_folder() / "demo/models/checkpoints/easel-demo.safetensors";
-  if (!fs::exists(checkpoint)) GTEST_SKIP() << "the demo model is not there: " << checkpoint;
+class DemoModel : public ::testing::Test {
+ protected:
+  DemoModel()
+      : studio({.precision = choose_precision({}),
+                .clip_vocabulary = source_folder() / ".deps/clip/bpe_simple_vocab_16e6.txt.gz"}),
+        runner(studio),
+        workflow(read_json(source_folder() / "demo/text_to_image.json")) {}
+
+  void SetUp() override {
+    const fs::path checkpoint = source_folder() / "demo/models/checkpoints/easel-demo.safetensors";
+    if (!fs::exists(checkpoint)) GTEST_SKIP() << "the demo model is not there: " << checkpoint;
+    fs::create_symlink(fs::canonical(checkpoint), studio.base / "models/checkpoints/easel-demo.safetensors");
+  }
+
+  Studio studio;
+  WorkflowRunner runner;
+  Json workflow;
+};
+
+TEST_F(DemoModel, ShowsItsSteps) {
+  workflow["3"]["inputs"]["steps"] = 3;
+  runner.previews = {.method = "latent2rgb", .max_size = 96};
+  runner.run(workflow.dump());
+  ASSERT_EQ(runner.seen.size(), 3u);
+  EXPECT_EQ(runner.seen[0].mime, "image/jpeg");
+  const auto picture = media::decode(runner.seen[0].bytes);
+  EXPECT_EQ(picture.width, 96);
+  EXPECT_EQ(picture.height, 96);
+}
+
+TEST_F(DemoModel, DrawsWhatItIsAskedFor) {
   const Json names = read_json(source_folder() / "demo/names.json");
   const auto count = static_cast<int64_t>(names.size());
   ASSERT_GE(count, kAsked);
-
-  Studio studio({.precision = choose_precision({}),
-                 .clip_vocabulary = source_folder() / ".deps/clip/bpe_simple_vocab_16e6.txt.gz"});
-  fs::create_symlink(fs::canonical(checkpoint), studio.base / "models/checkpoints/easel-demo.safetensors");
-  WorkflowRunner runner(studio);
-  Json workflow = read_json(source_folder() / "demo/text_to_image.json");
 
   std::vector<int64_t> asked;
   std::vector<Tensor> pictures;

@@ -25,9 +25,10 @@ class WorkflowRunner {
     const auto valid = validate(prompt, studio_.registry, files);
     if (!valid.ok || !valid.node_errors.empty())
       fail("the workflow is not valid: {} {}", to_json(valid.error).dump(), valid.node_errors.dump());
-    Failures failures;
-    auto result = executor_.run({.prompt = prompt, .outputs = valid.outputs_to_execute}, failures);
-    if (result.status != ExecutionResult::Status::kSuccess) fail("{}", failures.message);
+    Watcher watcher;
+    auto result = executor_.run({.prompt = prompt, .outputs = valid.outputs_to_execute, .previews = previews}, watcher);
+    seen = std::move(watcher.previews);
+    if (result.status != ExecutionResult::Status::kSuccess) fail("{}", watcher.message);
     return result.outputs;
   }
 
@@ -37,9 +38,14 @@ class WorkflowRunner {
            item.at("filename").get<std::string>();
   }
 
+  PreviewSettings previews;   // for the next run
+  std::vector<Preview> seen;  // in the last run
+
  private:
-  struct Failures : Listener {
+  struct Watcher : Listener {
     std::string message = "interrupted";
+    std::vector<Preview> previews;
+    void on_preview(const std::string&, Preview preview) override { previews.push_back(std::move(preview)); }
     void on_error(const ExecutionFailure& failure) override {
       message = fmt::format("{} ({}): {}", failure.node_type, failure.node_id, failure.message);
     }
