@@ -11,6 +11,7 @@
 #include "graph/describe.h"
 #include "nodes/all.h"
 #include "nodes/model_cache.h"
+#include "tensor/host_memory.h"
 #include "worker/worker.h"
 
 namespace {
@@ -82,6 +83,7 @@ int main(int argc, char** argv) {
   WorkerFlags flags;
   flags.folders.base = fs::current_path();
   if (const auto status = parse_worker_flags(argc, argv, flags)) return *status;
+  recycle_host_memory();
   try {
     return run(flags);
   } catch (const std::exception& error) {
