@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "base/error.h"
+#include "tensor/rounding.h"
 
 namespace easel {
 
@@ -120,6 +121,8 @@ struct Weight::Slot : Source {
     if (patches.empty()) return weight;
     weight = weight.to(at::kFloat);
     for (const auto& patch : patches) weight = patch(weight);
+    const auto rest = held.value_or(dtype);
+    if (rest == at::kFloat8_e4m3fn || rest == at::kFloat8_e5m2) return round_by_chance(weight, rest, seed_of(name));
     return held ? weight.to(*held) : weight;
   }
 

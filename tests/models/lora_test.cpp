@@ -32,7 +32,7 @@ TEST(Adapters, ChangeWeightsAsRecorded) {
   parity::Golden golden("sd15/adapters", 1e-5);
   for (const auto& test : golden.cases()) {
     const auto& params = test["params"];
-    if (params.contains("key")) continue;  // stochastic rounding, see below
+    if (params.contains("key")) continue;  // rounding by chance: tests/tensor/rounding_test.cpp
     if (test["inputs"].contains("files_in_order")) {
       compare_stack(golden, test);
       continue;
