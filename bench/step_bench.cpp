@@ -1,5 +1,6 @@
 // One guided step of the Stable Diffusion 1.5 U-Net and one VAE decode at 512x512, with random weights of the real
-// shapes: `bench_step [float] [--side 64] [--times 3] [--no-vae]`. Wall time, processor time over threads, peak memory.
+// shapes: `bench_step [float] [--side 64] [--times 3] [--no-vae]`. Wall time, processor time over threads, page
+// faults, peak memory.
 #include <fmt/format.h>
 #include <sys/resource.h>
 
@@ -132,11 +133,13 @@ double seconds(clockid_t clock) {
 void measure(const char* name, int times, const std::function<void()>& job) {
   for (int i = 0; i <= times; ++i) {
     const double wall = seconds(CLOCK_MONOTONIC), cpu = seconds(CLOCK_PROCESS_CPUTIME_ID);
+    rusage before{}, usage{};
+    getrusage(RUSAGE_SELF, &before);
     job();
-    rusage usage{};
     getrusage(RUSAGE_SELF, &usage);
-    fmt::print("{} {}: {:.3f} s, processor time / threads {:.3f} s, peak {:.2f} GB\n", name, i == 0 ? "first" : "again",
-               seconds(CLOCK_MONOTONIC) - wall, (seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu) / at::get_num_threads(),
+    fmt::print("{} {}: {:.3f} s, processor time / threads {:.3f} s, {} page faults, peak {:.2f} GB\n", name,
+               i == 0 ? "first" : "again", seconds(CLOCK_MONOTONIC) - wall,
+               (seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu) / at::get_num_threads(), usage.ru_minflt - before.ru_minflt,
                usage.ru_maxrss / 1048576.0);
     std::fflush(stdout);
   }
