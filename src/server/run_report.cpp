@@ -1,6 +1,7 @@
 #include "server/run_report.h"
 
 #include "base/error.h"
+#include "base/log.h"
 #include "graph/prompt.h"
 #include "server/http.h"
 
@@ -128,6 +129,7 @@ void RunReport::on(const wire::ExecutionSuccess& m) {
 
 void RunReport::on(const wire::ExecutionError& m) {
   send_progress_state(true);
+  log::error("node {} ({}): {}", m.node_id, m.node_type, m.exception_message);
   event("execution_error",
         {{"prompt_id", m.prompt_id},
          {"node_id", m.node_id},

@@ -1,5 +1,5 @@
 """Accepted means durable: the server is killed at any moment, and nothing that was answered with 200 is lost."""
-import http.client, random, signal, threading, time
+import http.client, os, random, signal, threading, time
 
 import pytest
 
@@ -33,6 +33,7 @@ def kill_rounds(server, rounds, seed):
                 continue
             assert answer.status == 200, answer.body
             accepted.append(answer.json["prompt_id"])
+            time.sleep(0.02)
 
     clients = [threading.Thread(target=submit_without_pause, args=(f"c{i}",)) for i in range(2)]
     for client in clients:
@@ -116,7 +117,6 @@ def test_a_second_sigterm_does_not_wait(make_server):
     server = make_server()
     prompt_id = server.submit(sleep_prompt(30))
     server.wait_until_running(prompt_id)
-    import os
     os.kill(server.wait_for_worker(), signal.SIGSTOP)  # it will not answer
     server.process.send_signal(signal.SIGTERM)
     time.sleep(0.3)
