@@ -36,8 +36,10 @@ Tensor onednn_pack(const PackedConvolution& c, const Tensor& weight) {
   return op.call(weight, c.padding, c.stride, c.dilation, c.groups, {});
 }
 
+Tensor channels_last(const Tensor& x) { return x.contiguous(at::MemoryFormat::ChannelsLast); }
+
 Tensor plain_convolution(const PackedConvolution& c, const Tensor& x) {
-  return at::conv2d(x, c.weight, c.bias, c.stride, c.padding, c.dilation, c.groups);
+  return channels_last(at::conv2d(x, c.weight, c.bias, c.stride, c.padding, c.dilation, c.groups));
 }
 
 PackedLinear over_pixels(const PackedConvolution& c) {
@@ -48,8 +50,6 @@ PackedLinear over_pixels(const PackedConvolution& c) {
 Tensor pixels(const Tensor& x) { return x.permute({0, 2, 3, 1}).contiguous(); }
 
 Tensor image(const Tensor& rows) { return rows.permute({0, 3, 1, 2}); }
-
-Tensor channels_last(const Tensor& x) { return x.contiguous(at::MemoryFormat::ChannelsLast); }
 
 void check_input(const char* function, const PackedConvolution& c, const Tensor& x) {
   if (x.dim() != 4 || x.size(1) != c.in || x.scalar_type() != c.dtype) {
@@ -75,8 +75,7 @@ PackedConvolution pack_convolution(const Tensor& weight, const std::optional<Ten
                       .groups = shape.groups,
                       .dtype = weight.scalar_type()};
   if (bias) c.bias = bias->to(weight.scalar_type()).contiguous();
-  c.packed = weight.is_cpu() && weight.numel() > 0 && (c.dtype == at::kFloat || c.dtype == at::kBFloat16) &&
-             at::globalContext().hasMKLDNN();
+  c.packed = weight.is_cpu() && weight.numel() > 0 && can_pack(c.dtype);
   c.pointwise = c.packed && weight.size(2) * weight.size(3) == 1 && shape.stride == std::array<int64_t, 2>{1, 1} &&
                 shape.padding == std::array<int64_t, 2>{0, 0} && shape.groups == 1;
   if (c.pointwise) {

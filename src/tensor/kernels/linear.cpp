@@ -60,6 +60,19 @@ void check_input(const char* function, const PackedLinear& layer, const Tensor& 
 
 }  // namespace
 
+bool can_pack(at::ScalarType dtype) {
+  if (!at::globalContext().hasMKLDNN()) return false;
+  static const bool has_bf16 = [] {  // asking is the only way to know
+    try {
+      onednn_pack(at::zeros({16, 16}, at::kBFloat16));
+      return true;
+    } catch (const std::exception&) {
+      return false;
+    }
+  }();
+  return dtype == at::kFloat || (dtype == at::kBFloat16 && has_bf16);
+}
+
 PackedLinear pack_linear(const Tensor& weight, const std::optional<Tensor>& bias) {
   if (weight.dim() != 2 || (bias && bias->numel() != weight.size(0))) {
     fail("pack_linear: weight {} and bias {}; wanted [out, in] and [out]", c10::str(weight.sizes()),
@@ -67,8 +80,7 @@ PackedLinear pack_linear(const Tensor& weight, const std::optional<Tensor>& bias
   }
   PackedLinear layer{.in = weight.size(1), .out = weight.size(0), .dtype = weight.scalar_type()};
   if (bias) layer.bias = bias->to(weight.scalar_type()).contiguous();
-  layer.packed = weight.is_cpu() && weight.numel() > 0 && (layer.dtype == at::kFloat || layer.dtype == at::kBFloat16) &&
-                 at::globalContext().hasMKLDNN();
+  layer.packed = weight.is_cpu() && weight.numel() > 0 && can_pack(layer.dtype);
   layer.weight = layer.packed ? onednn_pack(weight.contiguous()) : weight;
   return layer;
 }

@@ -16,7 +16,10 @@ struct PackedLinear {
   bool packed = false;
 };
 
-// weight [out, in], bias [out]; float32 or bfloat16 is packed. x given to linear() has the weight's dtype.
+// Whether oneDNN packs weights of this dtype on this processor: float32, and bfloat16 from AVX-512 on.
+bool can_pack(at::ScalarType dtype);
+
+// weight [out, in], bias [out]; packed on the CPU where can_pack() says so. x given to linear() has the weight's dtype.
 PackedLinear pack_linear(const Tensor& weight, const std::optional<Tensor>& bias = {});
 
 // activation(x W^T + b): x [..., in] -> [..., out]. Any strides; an x with a dense last dimension is not copied.
