@@ -9,7 +9,6 @@
 #include <thread>
 
 #include "base/error.h"
-#include "base/log.h"
 #include "test_worker/test_nodes.h"
 #include "wire/channel.h"
 #include "wire/spawn.h"
@@ -28,7 +27,7 @@ constexpr const char* kSleep = R"({"1": {"class_type": "TestSleep", "inputs": {"
 class Serve : public testing::Test {
  protected:
   void SetUp() override {
-    test::add_test_nodes(registry_);
+    test::add_test_nodes(registry_, {.fingerprint = []() -> Json { fail("no such file"); }});
     services_.version = "test";
     services_.devices = [] { return std::vector<Device>{{.name = "cpu", .type = "cpu"}}; };
     services_.free = [this](bool unload, bool memory) {
@@ -149,14 +148,18 @@ TEST_F(Serve, FreeAndModels) {
   next<Finished>();
   server_->send(ListModels());
   EXPECT_EQ(next<Models>().files.at(0).kind, "SD1");
+  server_->send(Shutdown());
+  end();
   EXPECT_EQ(freed_, "u m ");
 }
 
 TEST_F(Serve, TheLogGoesToTheServer) {
-  log::warn("careful with {}", "this");
+  server_->send(wire::Run{.prompt_id = "p",
+                          .prompt = R"({"1": {"class_type": "TestFingerprint", "inputs": {"value": 1}}})",
+                          .outputs = {"1"}});
   const Log entry = next<Log>();
   EXPECT_EQ(entry.level, "warning");
-  EXPECT_EQ(entry.text, "careful with this");
+  EXPECT_EQ(entry.text, "node 1 (TestFingerprint): its fingerprint could not be taken: no such file");
 }
 
 TEST_F(Serve, EndsWithTheServerEvenInTheMiddleOfAPrompt) {
