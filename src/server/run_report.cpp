@@ -129,7 +129,10 @@ void RunReport::on(const wire::ExecutionSuccess& m) {
 
 void RunReport::on(const wire::ExecutionError& m) {
   send_progress_state(true);
-  log::error("node {} ({}): {}", m.node_id, m.node_type, m.exception_message);
+  if (m.node_id.empty())
+    log::error("{}", m.exception_message);
+  else
+    log::error("node {} ({}): {}", m.node_id, m.node_type, m.exception_message);
   event("execution_error",
         {{"prompt_id", m.prompt_id},
          {"node_id", m.node_id},

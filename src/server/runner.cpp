@@ -106,7 +106,11 @@ void Runner::supervise() {
       end_worker();
     }
     std::unique_lock lock(mutex_);
-    if (!started || Clock::now() - born_ < 5s) ++failures_;
+    // What dies of its prompts is bounded by their attempts; only what dies by itself is started less and less often.
+    if (!started || (!died_running_ && Clock::now() - born_ < 5s))
+      ++failures_;
+    else
+      failures_ = 0;
     const auto pause =
         failures_ == 0 ? 0ms : std::min<std::chrono::milliseconds>(10s, 100ms * (1 << std::min(failures_ - 1, 7)));
     if (wake_.wait_for(lock, pause, [this] { return stopping_; })) return;
@@ -244,6 +248,7 @@ void Runner::worker_died(const std::string& how) {
     report = std::move(running_);
     running_ = nullptr;
     draining = stopping_, interrupted = interrupt_asked_;
+    died_running_ = report != nullptr;
   }
   if (!report) {
     if (!draining) log::error("the worker {}; another is started", how);
@@ -330,7 +335,6 @@ void Runner::finish(RunReport& report, const wire::Finished& finished) {
     std::lock_guard lock(mutex_);
     running_ = nullptr;
     work_may_wait_ = true;
-    failures_ = 0;
   }
   wake_.notify_all();
 }

@@ -82,7 +82,8 @@ class Runner {
   bool interrupt_asked_ = false;
   Clock::time_point asked_memory_{}, heard_{};
   WorkerFacts facts_;
-  int failures_ = 0;  // in a row, without a prompt finished or a while lived
+  bool died_running_ = false;  // the last worker, in the middle of a prompt
+  int failures_ = 0;           // starts in a row after which the worker ended by itself within seconds
 
   // The supervisor's own.
   std::shared_ptr<wire::Channel> channel_;

@@ -158,6 +158,17 @@ def test_an_interrupt_is_kept_though_the_worker_dies_of_it(make_server):
     assert entry["status"]["messages"][-1][0] == "execution_interrupted"
 
 
+def test_workers_that_die_of_their_prompts_are_replaced_at_once(make_server):
+    server = make_server()
+    poison = {"1": {"class_type": "TestInt", "inputs": {"value": 1}},
+              "2": {"class_type": "TestCrash", "inputs": {"value": ["1", 0]}},
+              "3": {"class_type": "TestShow", "inputs": {"value": ["2", 0]}}}
+    bad = [server.submit(poison) for _ in range(8)]
+    good = server.submit(show_prompt(7))
+    assert server.wait_for(good, 20)["status"]["completed"] is True
+    assert all(server.wait_for(i)["status"]["status_str"] == "error" for i in bad)
+
+
 def kill_workers(server, times):
     """Prompts of two seconds in all, the worker killed again and again: every prompt ends, none twice."""
     ids = [server.submit(sleep_prompt(0.05, value)) for value in range(20)]
