@@ -41,7 +41,8 @@ const std::vector<Architecture>& architectures() {
       // Known by name, so that the message can say what the file is.
       {.id = "sd15_inpaint",
        .name = "Stable Diffusion 1.x for inpainting",
-       .sniff = [](const Weights& w) { return is_sd1(w, 9); }},
+       .sniff = [](const Weights& w) { return is_sd1(w, 9); },
+       .latent = &kSd15Latent},
       {.id = "sd15_instructpix2pix", .name = "InstructPix2Pix", .sniff = [](const Weights& w) { return is_sd1(w, 8); }},
       {.id = "sd2", .name = "Stable Diffusion 2.x", .sniff = is_sd2},
       {.id = "sdxl",

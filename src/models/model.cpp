@@ -9,6 +9,7 @@
 #include "models/architecture.h"
 #include "models/vae/autoencoder_kl.h"
 #include "models/vae/tiles.h"
+#include "tensor/memory_left.h"
 
 namespace easel {
 
@@ -134,8 +135,21 @@ Tensor in_three_tilings(const Tensor& in, const std::function<Tensor(const Tenso
 
 }  // namespace
 
+// Whether an image of this size is too much for the memory that is left; says so.
+static bool wants_tiles(const Autoencoder& vae, int64_t height, int64_t width, at::ScalarType dtype) {
+  const int64_t left = memory_left(), wanted = vae.working_bytes(height, width, dtype);
+  if (left == 0 || wanted < left) return false;
+  log::warn("Vae: {} x {} pixels want {} MB, {} MB are left; working in tiles", width, height, wanted >> 20,
+            left >> 20);
+  return true;
+}
+
 Tensor Vae::decode(const Tensor& latent) const {
   check_latent(latent, latent_channels());
+  const int64_t cell = downscale();
+  if (wants_tiles(*autoencoder_, latent.size(2) * cell, latent.size(3) * cell, precision_.vae)) {
+    return decode_tiled(latent);
+  }
   std::vector<Tensor> images;  // one by one: a decoder's memory is large, its use of a batch small
   for (int64_t b = 0; b < latent.size(0); ++b) {
     images.push_back(as_pixels(autoencoder_->decode(latent.narrow(0, b, 1).to(precision_.vae)).to(at::kFloat)));
@@ -145,6 +159,7 @@ Tensor Vae::decode(const Tensor& latent) const {
 
 Tensor Vae::encode(const Tensor& pixels) const {
   const auto x = as_input(pixels, downscale());
+  if (wants_tiles(*autoencoder_, x.size(2), x.size(3), precision_.vae)) return encode_tiled(pixels);
   std::vector<Tensor> latents;
   for (int64_t b = 0; b < x.size(0); ++b) {
     latents.push_back(autoencoder_->encode(x.narrow(0, b, 1).to(precision_.vae)).to(at::kFloat));

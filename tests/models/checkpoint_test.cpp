@@ -6,6 +6,8 @@
 #include "base/error.h"
 #include "models/architecture.h"
 #include "models/tiny.h"
+#include "models/vae/autoencoder_kl.h"
+#include "tensor/memory_left.h"
 
 namespace easel {
 namespace {
@@ -113,6 +115,14 @@ TEST(Checkpoint, TilesOfTheWholeAreTheWhole) {
   EXPECT_EQ(tiled.sizes(), at::IntArrayRef({1, 48, 48, 3}));
   EXPECT_THAT(error_of([&] { vae.decode_tiled(latent, {.tile_width = 4, .tile_height = 4, .overlap = 8}); }),
               HasSubstr("overlap"));
+}
+
+TEST(Checkpoint, WorkingMemoryGrowsWithTheImage) {
+  const Autoencoder vae(load().vae->weights());
+  const auto one = vae.working_bytes(64, 64, at::kBFloat16);
+  EXPECT_EQ(one, 4 * tiny::kWidth * 64 * 64 * 2);
+  EXPECT_EQ(vae.working_bytes(128, 64, at::kFloat), 4 * one);
+  EXPECT_GT(memory_left(), 0);
 }
 
 TEST(Checkpoint, TextEncoderFollowsChunksWeightsAndClipSkip) {

@@ -112,6 +112,12 @@ Tensor Autoencoder::encode(const Tensor& x) const {
   return moments.chunk(2, 1)[0];
 }
 
+int64_t Autoencoder::working_bytes(int64_t height, int64_t width, at::ScalarType dtype) const {
+  constexpr int64_t kAlive = 4;  // images of the finest level's widest layer at one time
+  const auto channels = decoder_ ? decoder_->up.at(0).blocks.at(0).conv1.in() : encoder_->conv_in.out() * 2;
+  return kAlive * channels * height * width * static_cast<int64_t>(c10::elementSize(dtype));
+}
+
 std::string autoencoder_name(const std::string& file_name, int64_t levels) {
   static const std::vector<std::pair<std::regex, std::string>> renames = [] {
     std::vector<std::pair<std::regex, std::string>> list;

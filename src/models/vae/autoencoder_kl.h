@@ -77,6 +77,9 @@ class Autoencoder {
   // x [B, 3, H, W] in -1..1, sides multiples of factor() -> the posterior's mean [B, C, H/f, W/f]
   Tensor encode(const Tensor& x) const;
 
+  // About the bytes that work on an image of this size takes at its peak, beside the weights.
+  int64_t working_bytes(int64_t height, int64_t width, at::ScalarType dtype) const;
+
   int64_t factor() const { return factor_; }
   int64_t latent_channels() const { return latent_channels_; }
 
