@@ -1,5 +1,5 @@
 """Accepted means durable: the server is killed at any moment, and nothing that was answered with 200 is lost."""
-import http.client, os, random, signal, threading, time
+import http.client, os, random, shutil, signal, subprocess, threading, time
 
 import pytest
 
@@ -147,3 +147,39 @@ def test_a_damaged_database_is_moved_aside_and_said(make_server):
     assert list((server.base / "user").glob("easel.db.corrupt-*"))
     assert "is damaged: it is moved aside" in server.log()
     assert server.wait_for(server.submit(show_prompt(2)))["status"]["completed"] is True
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 600 kB, and what gives it room."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = lambda *options: subprocess.run(["mount", *options, str(disk)], capture_output=True).returncode
+    if shutil.which("mount") is None or mount("-t", "tmpfs", "-o", "size=600k", "tmpfs"):
+        pytest.skip("mounting a small disk is not permitted here")
+    yield disk, lambda: mount("-o", "remount,size=60M")
+    subprocess.run(["umount", "-l", str(disk)])
+
+
+def test_a_full_disk_refuses_and_loses_nothing(make_server, small_disk):
+    disk, make_room = small_disk
+    server = make_server(flags=["--user-directory", str(disk)])
+    accepted, refused = [], 0
+    for i in range(60):
+        prompt = show_prompt(i)
+        prompt["1"]["_meta"] = {"title": "x" * 20_000}
+        answer = server.post("/prompt", {"prompt": prompt, "prompt_id": f"p{i}"})
+        if answer.status == 200:
+            accepted.append(f"p{i}")
+        else:
+            assert answer.status == 503 and answer.headers["Retry-After"], answer.body
+            assert answer.json["error"]["type"] == "store_unavailable"
+            refused += 1
+    assert accepted and refused
+    full = server.post("/settings", {"a": "y" * 2_000_000})
+    assert full.status == 500 and b"disk full" in full.body
+    assert make_room() == 0
+    check_nothing_lost(server, accepted)
+    assert set(server.get("/history").json) == set(accepted)
+    assert server.wait_for(server.submit(show_prompt(1)))["status"]["completed"] is True
+    assert server.stop() == 0
