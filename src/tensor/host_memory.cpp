@@ -4,7 +4,6 @@
 #include <sys/mman.h>
 
 #include <mutex>
-#include <new>
 #include <unordered_map>
 
 #include "tensor/aten.h"
@@ -20,9 +19,9 @@ std::size_t rounded(std::size_t size) {
   return (size + step - 1) / step * step;
 }
 
-void* map_pages(std::size_t size) {
+void* map_pages(std::size_t size) {  // null if there are none
   void* block = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (block == MAP_FAILED) throw std::bad_alloc();
+  if (block == MAP_FAILED) return nullptr;
 #ifdef MADV_HUGEPAGE
   madvise(block, size, MADV_HUGEPAGE);  // a wish: it may be switched off
 #endif
@@ -36,6 +35,7 @@ class RecyclingAllocator final : public c10::Allocator {
   c10::DataPtr allocate(std::size_t size) override {
     if (size < kLarge) return c10::GetDefaultCPUAllocator()->allocate(size);
     void* block = take(rounded(size));
+    if (!block) return c10::GetDefaultCPUAllocator()->allocate(size);  // fails with the message that callers know
     return {block, block, &give_back, c10::Device(c10::DeviceType::CPU)};
   }
 
@@ -73,6 +73,8 @@ class RecyclingAllocator final : public c10::Allocator {
       }
     }
     void* block = map_pages(size);
+    if (!block && empty() > 0) block = map_pages(size);
+    if (!block) return nullptr;
     const std::lock_guard lock(mutex_);
     used_[block] = size;
     return block;

@@ -6,6 +6,7 @@
 
 #include "nodes/budget.h"
 #include "tensor/aten.h"
+#include "tensor/host_memory.h"
 
 namespace easel {
 namespace {
@@ -29,6 +30,8 @@ bool is_out_of_memory() {
     throw;
   } catch (const c10::OutOfMemoryError&) {
     return true;
+  } catch (const std::bad_alloc&) {
+    return true;
   } catch (const c10::Error& error) {
     return std::string(error.what_without_backtrace()).find("can't allocate memory") != std::string::npos;
   } catch (...) {
@@ -46,7 +49,9 @@ int serve_worker(int fd, const WorkerParts& parts) {
   services.devices = [] { return std::vector<wire::Device>{cpu_figures()}; };
   services.list_models = parts.list_models;
   services.free = [&parts](bool unload_models, bool free_memory) {
-    if (unload_models || free_memory) parts.unload_models();
+    if (!unload_models && !free_memory) return;
+    parts.unload_models();
+    empty_host_memory();
   };
   services.is_out_of_memory = is_out_of_memory;
   return wire::serve(fd, parts.registry, services);

@@ -26,6 +26,16 @@ TEST(KernelsMemory, LargeBlocksComeBackAndAreBounded) {
   EXPECT_EQ(empty_host_memory(), 0u) << "more than the bound was kept";
 }
 
+TEST(KernelsMemory, TooMuchFailsAsWithTheUsualAllocator) {
+  recycle_host_memory();
+  try {
+    at::empty({std::int64_t{1} << 52}, at::kByte);
+    FAIL() << "4 PB were granted";
+  } catch (const c10::Error& error) {
+    EXPECT_NE(std::string(error.what_without_backtrace()).find("can't allocate memory"), std::string::npos);
+  }
+}
+
 TEST(KernelsMemory, AllocatorServesManyThreadsAndResizes) {
   recycle_host_memory();
   std::vector<std::thread> threads;
