@@ -3,6 +3,8 @@ SHELL := /bin/bash
 BUILD ?= build/release
 JOBS ?= $(shell nproc)
 BIN = $(BUILD)/bin
+# Debian's own Python, which has the Debian packages python3-numpy, -pytest and -websocket
+PYTHON = /usr/bin/python3
 CTEST = ctest --test-dir $(BUILD) --output-on-failure --no-tests=error
 
 .PHONY: help demo serve build test test-slow sanitize fuzz bench bench-peers packages deps deps-cuda build-tests ui-venv clean
@@ -22,10 +24,10 @@ packages:
 	@tools/setup/packages.sh
 
 deps: packages
-	@python3 tools/setup/fetch.py
+	@$(PYTHON) tools/setup/fetch.py
 
 deps-cuda: deps
-	@python3 tools/setup/fetch.py --cuda
+	@$(PYTHON) tools/setup/fetch.py --cuda
 
 $(BUILD)/build.ninja: CMakeLists.txt CMakePresets.json
 	@cmake --preset $(notdir $(BUILD)) > $(BUILD).configure.log 2>&1 || { mkdir -p build; cat $(BUILD).configure.log; \
@@ -37,7 +39,7 @@ build: deps
 	@ninja -C $(BUILD) -j$(JOBS) easel easel-worker
 
 demo: build
-	@python3 tools/demo.py --bin $(BIN)
+	@$(PYTHON) tools/demo.py --bin $(BIN)
 
 serve: build
 	@$(BIN)/easel serve --extra-model-paths-config demo/extra_model_paths.yaml $(SERVE_FLAGS)
@@ -53,7 +55,7 @@ test-slow: build-tests
 
 ui-venv: .deps/ui/.stamp
 .deps/ui/.stamp: tools/setup/ui-requirements.txt
-	@python3 -m venv --system-site-packages .deps/ui && .deps/ui/bin/pip install --quiet --require-hashes -r $< && touch $@
+	@$(PYTHON) -m venv --system-site-packages .deps/ui && .deps/ui/bin/pip install --quiet --require-hashes -r $< && touch $@
 
 sanitize: packages
 	@for preset in asan tsan; do \
@@ -67,7 +69,7 @@ fuzz: packages
 	@for target in build/fuzz/bin/fuzz_*; do echo $$target; $$target -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 || exit 1; done
 
 bench: build-tests
-	@python3 bench/bench.py --bin $(BIN)
+	@$(PYTHON) bench/bench.py --bin $(BIN) --write
 
 clean:
 	@rm -rf build

@@ -68,7 +68,7 @@ def full_size_checkpoint():
     spec = PARITY / "specs" / "sd15.json"
     if not spec.exists():
         return None
-    file = CACHE / "parity" / "models" / "checkpoints" / "sd15.safetensors"
+    file = CACHE / "parity" / "sd15.f16.safetensors"  # the one the parity tests make
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
         part = file.with_suffix(".part")
@@ -103,9 +103,8 @@ def server_rows(binaries, base):
 
 
 def model_rows(binaries, base, checkpoint):
-    folder = checkpoint.parent.parent
     yaml = pathlib.Path(base) / "full.yaml"
-    yaml.write_text(f"full:\n  base_path: {folder}\n  checkpoints: checkpoints\n")
+    yaml.write_text(f"full:\n  base_path: {checkpoint.parent}\n  checkpoints: .\n")
     flags = ["--extra-model-paths-config", yaml]
     with Server(binaries, base, *flags, "--force-fp32") as server:
         server.wait()
