@@ -3,7 +3,7 @@ import json, subprocess, sys
 
 import pytest
 
-from conftest import PARITY, TEST_WORKER, WORKER
+from conftest import PARITY, WORKER
 
 # Exchanges that need nodes which the test worker does not have.
 ONLY_REAL = ("KSampler",)

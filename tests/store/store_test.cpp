@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 #include <set>
 #include <thread>
@@ -293,13 +294,21 @@ TEST_F(StoreTest, NothingAcceptedIsLostWhenTheWriterIsKilled) {
       }
     }
     close(ends[1]);
-    usleep(20'000 + round * 7'000);
+    std::string said;
+    char buffer[4096];
+    const auto listen = [&] {
+      const ssize_t got = read(ends[0], buffer, sizeof buffer);
+      if (got > 0) said.append(buffer, got);
+      return got > 0;
+    };
+    while (std::ranges::count(said, '\n') < 3 + round % 4 && listen()) {  // it works, however slow the machine is
+    }
+    usleep(round * 700);
     kill(child, SIGKILL);
     int status = 0;
     waitpid(child, &status, 0);
-    std::string said;
-    char buffer[4096];
-    for (ssize_t got; (got = read(ends[0], buffer, sizeof buffer)) > 0;) said.append(buffer, got);
+    while (listen()) {
+    }
     close(ends[0]);
     for (size_t at = 0, end; (end = said.find('\n', at)) != std::string::npos; at = end + 1)
       (said[at] == '+' ? accepted : finished).insert(said.substr(at + 1, end - at - 1));
