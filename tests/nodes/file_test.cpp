@@ -5,9 +5,9 @@
 
 #include "formats/tensor_file.h"
 #include "media/picture.h"
-#include "nodes/studio.h"
 #include "nodes/ports.h"
 #include "nodes/resize.h"
+#include "nodes/studio.h"
 #include "tensor/aten.h"
 
 namespace easel {
