@@ -71,7 +71,8 @@ TEST_F(RunReportTest, LargeSnapshotsAreSentLessOftenButNeverLeftOut) {
   heard();
   for (int i = 0; i < 5000; ++i) {
     report.take(wire::ProgressState{"p", {{.node_id = std::to_string(i), .state = "finished", .value = 1, .max = 1}}});
-    if (i < 4999) heard();
+    while (i < 4999 && hub_.next(peer_)) {  // unread: a parser under a sanitizer takes longer than the pause in between
+    }
   }
   report.take(wire::ExecutionSuccess{"p", 3});
   Json last;
