@@ -5,11 +5,11 @@
 #include <mutex>
 
 #include "base/error.h"
+#include "base/host.h"
 #include "base/log.h"
 #include "models/architecture.h"
 #include "models/vae/autoencoder_kl.h"
 #include "models/vae/tiles.h"
-#include "tensor/memory_left.h"
 
 namespace easel {
 
@@ -137,7 +137,7 @@ Tensor in_three_tilings(const Tensor& in, const std::function<Tensor(const Tenso
 
 // Whether an image of this size is too much for the memory that is left; says so.
 static bool wants_tiles(const Autoencoder& vae, int64_t height, int64_t width, at::ScalarType dtype) {
-  const int64_t left = memory_left(), wanted = vae.working_bytes(height, width, dtype);
+  const int64_t left = host_memory().available, wanted = vae.working_bytes(height, width, dtype);
   if (left == 0 || wanted < left) return false;
   log::warn("Vae: {} x {} pixels want {} MB, {} MB are left; working in tiles", width, height, wanted >> 20,
             left >> 20);

@@ -6,12 +6,6 @@
 
 namespace easel {
 
-// Bytes of memory, of the machine or of the container's limit.
-struct Memory {
-  double total = 0, available = 0;
-};
-Memory memory_now();
-
 // Fails ("EmptyImage: 12.9 TB wanted for [4096, 16384, 16384, 3], 20.1 GB are free; …") unless a float32 tensor of that
 // shape fits into what the machine, or the container's limit, has left.
 void require_memory(const std::string& who, const std::vector<int64_t>& shape);

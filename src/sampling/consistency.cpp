@@ -7,13 +7,9 @@ namespace easel {
 Tensor sample_lcm(Walk& w) {
   const NoiseSource noise = gaussian_noise(w.x, w.seed);
   for (int64_t i = 0; i < w.steps(); ++i) {
-    const Tensor denoised = w.denoise(w.x, w.sigmas[i]);
-    w.report(i, w.x, denoised);
-    w.x = denoised;
-    if (w.sigmas[i + 1] > 0) {
-      const Tensor sigma = at::scalar_tensor(w.sigmas[i + 1], w.x.options());
-      w.x = w.sampling.noise_scaling(sigma, noise(w.sigmas[i], w.sigmas[i + 1]), w.x);
-    }
+    const auto [sigma, next, denoised] = w.begin_step(i);
+    w.x = next > 0 ? w.sampling.noise_scaling(at::scalar_tensor(next, w.x.options()), noise(sigma, next), denoised)
+                   : denoised;
   }
   return w.x;
 }
@@ -22,9 +18,7 @@ Tensor sample_lcm(Walk& w) {
 Tensor sample_ddpm(Walk& w) {
   const NoiseSource noise = gaussian_noise(w.x, w.seed);
   for (int64_t i = 0; i < w.steps(); ++i) {
-    const float sigma = w.sigmas[i], next = w.sigmas[i + 1];
-    const Tensor denoised = w.denoise(w.x, sigma);
-    w.report(i, w.x, denoised);
+    const auto [sigma, next, denoised] = w.begin_step(i);
     const float alpha_bar = 1 / (sigma * sigma + 1), alpha_bar_next = 1 / (next * next + 1);
     const float alpha = alpha_bar / alpha_bar_next;
     const Tensor eps = slope(w.x, sigma, denoised);

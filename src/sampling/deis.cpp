@@ -63,9 +63,7 @@ Tensor sample_deis(Walk& w) {
   }
   std::deque<Tensor> slopes;
   for (int64_t i = 0; i < w.steps(); ++i) {
-    const float sigma = w.sigmas[i], next = w.sigmas[i + 1];
-    const Tensor denoised = w.denoise(w.x, sigma);
-    w.report(i, w.x, denoised);
+    const auto [sigma, next, denoised] = w.begin_step(i);
     slopes.push_front(slope(w.x, sigma, denoised));
     slopes.resize(std::min<size_t>(slopes.size(), kMaxOrder));
     const auto order = next > 0 ? static_cast<int64_t>(slopes.size()) : 1;

@@ -12,9 +12,7 @@ float time_of(float sigma) { return -std::log(sigma); }
 Tensor sample_dpmpp_2m(Walk& w) {
   Tensor old_denoised;
   for (int64_t i = 0; i < w.steps(); ++i) {
-    const float sigma = w.sigmas[i], next = w.sigmas[i + 1];
-    const Tensor denoised = w.denoise(w.x, sigma);
-    w.report(i, w.x, denoised);
+    const auto [sigma, next, denoised] = w.begin_step(i);
     const float h = time_of(next) - time_of(sigma);  // infinite in the last step, which then gives `denoised`
     Tensor estimate = denoised;
     if (old_denoised.defined() && next != 0) {
@@ -31,10 +29,8 @@ Tensor sample_dpmpp_2m(Walk& w) {
 Tensor sample_dpmpp_2m_cfg_pp(Walk& w) {
   Tensor old_uncond;
   for (int64_t i = 0; i < w.steps(); ++i) {
-    const float sigma = w.sigmas[i], next = w.sigmas[i + 1];
     Tensor uncond;
-    const Tensor denoised = w.model(w.x, sigma, &uncond);
-    w.report(i, w.x, denoised);
+    const auto [sigma, next, denoised] = w.begin_step(i, &uncond);
     const float h = time_of(next) - time_of(sigma);
     Tensor mix = -std::exp(-h) * uncond;
     if (old_uncond.defined() && next != 0) {
@@ -54,9 +50,7 @@ Tensor dpmpp_2s_ancestral_flow(Walk& w) {
   const NoiseSource noise = gaussian_noise(w.x, w.seed);
   const auto eta = static_cast<float>(w.options.eta);
   for (int64_t i = 0; i < w.steps(); ++i) {
-    const float sigma = w.sigmas[i], next = w.sigmas[i + 1];
-    const Tensor denoised = w.denoise(w.x, sigma);
-    w.report(i, w.x, denoised);
+    const auto [sigma, next, denoised] = w.begin_step(i);
     const auto [down, keep, up] = flow_ancestral_step(sigma, next, eta);
     if (next == 0) {
       w.x = w.x + slope(w.x, sigma, denoised) * (down - sigma);
@@ -82,9 +76,7 @@ Tensor sample_dpmpp_2s_ancestral(Walk& w) {
   }
   const NoiseSource noise = gaussian_noise(w.x, w.seed);
   for (int64_t i = 0; i < w.steps(); ++i) {
-    const float sigma = w.sigmas[i], next = w.sigmas[i + 1];
-    const Tensor denoised = w.denoise(w.x, sigma);
-    w.report(i, w.x, denoised);
+    const auto [sigma, next, denoised] = w.begin_step(i);
     const auto [down, up] = ancestral_step(sigma, next, static_cast<float>(w.options.eta));
     if (down == 0) {
       w.x = w.x + slope(w.x, sigma, denoised) * (down - sigma);
@@ -103,10 +95,8 @@ Tensor sample_dpmpp_2s_ancestral(Walk& w) {
 Tensor sample_dpmpp_2s_ancestral_cfg_pp(Walk& w) {
   const NoiseSource noise = gaussian_noise(w.x, w.seed);
   for (int64_t i = 0; i < w.steps(); ++i) {
-    const float sigma = w.sigmas[i], next = w.sigmas[i + 1];
     Tensor uncond;
-    const Tensor denoised = w.model(w.x, sigma, &uncond);
-    w.report(i, w.x, denoised);
+    const auto [sigma, next, denoised] = w.begin_step(i, &uncond);
     const auto [down, up] = ancestral_step(sigma, next, static_cast<float>(w.options.eta));
     if (down == 0) {
       w.x = denoised + slope(w.x, sigma, uncond) * down;

@@ -28,9 +28,7 @@ Tensor sample_dpmpp_sde(Walk& w) {
     return x;
   };
   for (int64_t i = 0; i < w.steps(); ++i) {
-    const float sigma = w.sigmas[i], next = w.sigmas[i + 1];
-    const Tensor denoised = w.denoise(w.x, sigma);
-    w.report(i, w.x, denoised);
+    const auto [sigma, next, denoised] = w.begin_step(i);
     if (next == 0) {
       w.x = denoised;
       continue;
@@ -55,9 +53,7 @@ Tensor multistep_sde(Walk& w, Correct correct) {
   offset_first_sigma(w.sampling, w.sigmas);
   const auto eta = static_cast<float>(w.options.eta);
   for (int64_t i = 0; i < w.steps(); ++i) {
-    const float sigma = w.sigmas[i], next = w.sigmas[i + 1];
-    const Tensor denoised = w.denoise(w.x, sigma);
-    w.report(i, w.x, denoised);
+    const auto [sigma, next, denoised] = w.begin_step(i);
     if (next == 0) {
       w.x = denoised;
       continue;

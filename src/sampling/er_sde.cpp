@@ -35,9 +35,7 @@ Tensor sample_er_sde(Walk& w) {
 
   Tensor old_denoised, old_first;
   for (int64_t i = 0; i < w.steps(); ++i) {
-    const float sigma = w.sigmas[i], next = w.sigmas[i + 1];
-    const Tensor denoised = w.denoise(w.x, sigma);
-    w.report(i, w.x, denoised);
+    const auto [sigma, next, denoised] = w.begin_step(i);
     if (next == 0) {
       w.x = denoised;
       continue;

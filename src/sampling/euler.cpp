@@ -6,9 +6,7 @@ namespace easel {
 // Karras et al. 2022, algorithm 1 without its correction.
 Tensor sample_euler(Walk& w) {
   for (int64_t i = 0; i < w.steps(); ++i) {
-    const float sigma = w.sigmas[i], next = w.sigmas[i + 1];
-    const Tensor denoised = w.denoise(w.x, sigma);
-    w.report(i, w.x, denoised);
+    const auto [sigma, next, denoised] = w.begin_step(i);
     w.x = w.x + slope(w.x, sigma, denoised) * (next - sigma);
   }
   return w.x;
@@ -19,9 +17,7 @@ Tensor sample_euler_ancestral(Walk& w) {
   const NoiseSource noise = gaussian_noise(w.x, w.seed);
   const auto eta = static_cast<float>(w.options.eta);
   for (int64_t i = 0; i < w.steps(); ++i) {
-    const float sigma = w.sigmas[i], next = w.sigmas[i + 1];
-    const Tensor denoised = w.denoise(w.x, sigma);
-    w.report(i, w.x, denoised);
+    const auto [sigma, next, denoised] = w.begin_step(i);
     if (next == 0) {
       w.x = denoised;
     } else if (w.sampling.is_flow()) {
@@ -45,10 +41,8 @@ Tensor sample_euler_ancestral_cfg_pp(Walk& w) {
   const NoiseSource noise = gaussian_noise(w.x, w.seed);
   const auto eta = static_cast<float>(w.options.eta);
   for (int64_t i = 0; i < w.steps(); ++i) {
-    const float sigma = w.sigmas[i], next = w.sigmas[i + 1];
     Tensor uncond;
-    const Tensor denoised = w.model(w.x, sigma, &uncond);
-    w.report(i, w.x, denoised);
+    const auto [sigma, next, denoised] = w.begin_step(i, &uncond);
     if (next == 0) {
       w.x = denoised;
       continue;

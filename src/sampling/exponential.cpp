@@ -13,10 +13,8 @@ Tensor res_multistep(Walk& w, bool cfg_pp) {
   Tensor old_denoised;
   float old_down = 0;
   for (int64_t i = 0; i < w.steps(); ++i) {
-    const float sigma = w.sigmas[i], next = w.sigmas[i + 1];
     Tensor uncond;
-    const Tensor denoised = w.model(w.x, sigma, cfg_pp ? &uncond : nullptr);
-    w.report(i, w.x, denoised);
+    const auto [sigma, next, denoised] = w.begin_step(i, cfg_pp ? &uncond : nullptr);
     const Tensor& base = cfg_pp ? uncond : denoised;
     const auto [down, up] = ancestral_step(sigma, next, eta);
     if (down == 0 || !old_denoised.defined()) {
@@ -47,10 +45,8 @@ Tensor gradient_estimation(Walk& w, bool cfg_pp) {
   constexpr double kGamma = 2.0;
   Tensor old_slope;
   for (int64_t i = 0; i < w.steps(); ++i) {
-    const float sigma = w.sigmas[i], next = w.sigmas[i + 1];
     Tensor uncond;
-    const Tensor denoised = w.model(w.x, sigma, cfg_pp ? &uncond : nullptr);
-    w.report(i, w.x, denoised);
+    const auto [sigma, next, denoised] = w.begin_step(i, cfg_pp ? &uncond : nullptr);
     const Tensor d = slope(w.x, sigma, cfg_pp ? uncond : denoised);
     if (next == 0) {
       w.x = denoised;

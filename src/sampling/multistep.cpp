@@ -35,13 +35,12 @@ Tensor sample_lms(Walk& w) {
   }
   std::deque<Tensor> slopes;  // the newest first
   for (int64_t i = 0; i < w.steps(); ++i) {
-    const Tensor denoised = w.denoise(w.x, w.sigmas[i]);
-    w.report(i, w.x, denoised);
-    if (w.sigmas[i + 1] == 0) {
+    const auto [sigma, next, denoised] = w.begin_step(i);
+    if (next == 0) {
       w.x = denoised;
       continue;
     }
-    slopes.push_front(slope(w.x, w.sigmas[i], denoised));
+    slopes.push_front(slope(w.x, sigma, denoised));
     const int64_t order = std::min(i + 1, max_order);
     slopes.resize(static_cast<size_t>(order));
     Tensor x = w.x;
@@ -62,9 +61,7 @@ Tensor sample_ipndm(Walk& w) {
                                                                 {55. / 24, -59. / 24, 37. / 24, -9. / 24}}};
   std::deque<Tensor> slopes;
   for (int64_t i = 0; i < w.steps(); ++i) {
-    const float sigma = w.sigmas[i], next = w.sigmas[i + 1];
-    const Tensor denoised = w.denoise(w.x, sigma);
-    w.report(i, w.x, denoised);
+    const auto [sigma, next, denoised] = w.begin_step(i);
     if (next == 0) {
       w.x = denoised;
       continue;
@@ -85,9 +82,7 @@ Tensor sample_ipndm(Walk& w) {
 Tensor sample_ipndm_v(Walk& w) {
   std::deque<Tensor> slopes;
   for (int64_t i = 0; i < w.steps(); ++i) {
-    const float sigma = w.sigmas[i], next = w.sigmas[i + 1];
-    const Tensor denoised = w.denoise(w.x, sigma);
-    w.report(i, w.x, denoised);
+    const auto [sigma, next, denoised] = w.begin_step(i);
     if (next == 0) {
       w.x = denoised;
       continue;

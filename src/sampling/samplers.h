@@ -43,6 +43,17 @@ struct Walk {
   SamplerOptions options;
   std::function<void(int64_t step, const Tensor& x, const Tensor& denoised)> report;
 
+  // One step of the schedule and the model's estimate of the picture at its start.
+  struct Step {
+    float sigma, next;
+    Tensor denoised;
+  };
+  // The estimate at x for step i, reported; the negative side's own goes to `uncond` if that is given.
+  Step begin_step(int64_t i, Tensor* uncond = nullptr) const {
+    Step step{sigmas[i], sigmas[i + 1], model(x, sigmas[i], uncond)};
+    report(i, x, step.denoised);
+    return step;
+  }
   Tensor denoise(const Tensor& at, float sigma) const { return model(at, sigma, nullptr); }
   int64_t steps() const { return static_cast<int64_t>(sigmas.size()) - 1; }
 };

@@ -6,9 +6,7 @@ namespace easel {
 // Karras et al. 2022, algorithm 1.
 Tensor sample_heun(Walk& w) {
   for (int64_t i = 0; i < w.steps(); ++i) {
-    const float sigma = w.sigmas[i], next = w.sigmas[i + 1];
-    const Tensor denoised = w.denoise(w.x, sigma);
-    w.report(i, w.x, denoised);
+    const auto [sigma, next, denoised] = w.begin_step(i);
     Tensor d = slope(w.x, sigma, denoised);
     if (next != 0) {
       const Tensor ahead = w.x + d * (next - sigma);
@@ -23,9 +21,7 @@ Tensor sample_heun(Walk& w) {
 Tensor sample_heunpp2(Walk& w) {
   const float first = w.sigmas.front(), end = w.sigmas.back();
   for (int64_t i = 0; i < w.steps(); ++i) {
-    const float sigma = w.sigmas[i], next = w.sigmas[i + 1];
-    const Tensor denoised = w.denoise(w.x, sigma);
-    w.report(i, w.x, denoised);
+    const auto [sigma, next, denoised] = w.begin_step(i);
     Tensor d = slope(w.x, sigma, denoised);
     if (next != end) {
       const Tensor x2 = w.x + d * (next - sigma);
@@ -62,9 +58,8 @@ Tensor midpoint_step(const Walk& w, const Tensor& d, float sigma, float to) {
 
 Tensor sample_dpm_2(Walk& w) {
   for (int64_t i = 0; i < w.steps(); ++i) {
-    const Tensor denoised = w.denoise(w.x, w.sigmas[i]);
-    w.report(i, w.x, denoised);
-    w.x = midpoint_step(w, slope(w.x, w.sigmas[i], denoised), w.sigmas[i], w.sigmas[i + 1]);
+    const auto [sigma, next, denoised] = w.begin_step(i);
+    w.x = midpoint_step(w, slope(w.x, sigma, denoised), sigma, next);
   }
   return w.x;
 }
@@ -73,9 +68,7 @@ Tensor sample_dpm_2_ancestral(Walk& w) {
   const NoiseSource noise = gaussian_noise(w.x, w.seed);
   const auto eta = static_cast<float>(w.options.eta);
   for (int64_t i = 0; i < w.steps(); ++i) {
-    const float sigma = w.sigmas[i], next = w.sigmas[i + 1];
-    const Tensor denoised = w.denoise(w.x, sigma);
-    w.report(i, w.x, denoised);
+    const auto [sigma, next, denoised] = w.begin_step(i);
     const Tensor d = slope(w.x, sigma, denoised);
     FlowAncestralStep step;
     if (w.sampling.is_flow()) {

@@ -44,12 +44,11 @@ Tensor walk_stages(Walk& w, Stages stages) {
   const NoiseSource noise = gaussian_noise(w.x, w.seed);
   offset_first_sigma(w.sampling, w.sigmas);
   for (int64_t i = 0; i < w.steps(); ++i) {
-    const Tensor denoised = w.denoise(w.x, w.sigmas[i]);
-    w.report(i, w.x, denoised);
-    if (w.sigmas[i + 1] == 0) {
+    const auto [sigma, next, denoised] = w.begin_step(i);
+    if (next == 0) {
       w.x = denoised;
     } else {
-      Step step(w, noise, w.sigmas[i], w.sigmas[i + 1]);
+      Step step(w, noise, sigma, next);
       w.x = stages(step, denoised);
     }
   }

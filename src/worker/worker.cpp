@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "nodes/budget.h"
+#include "base/host.h"
 #include "tensor/aten.h"
 #include "tensor/host_memory.h"
 
@@ -14,7 +14,7 @@ namespace {
 constexpr const char* kVersion = "0.3.64";  // of ComfyUI, whose behaviour and nodes we match
 
 wire::Device cpu_figures() {
-  const Memory memory = memory_now();
+  const HostMemory memory = host_memory();
   const auto total = static_cast<uint64_t>(memory.total), available = static_cast<uint64_t>(memory.available);
   return {.name = "cpu",
           .type = "cpu",

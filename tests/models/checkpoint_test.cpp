@@ -4,10 +4,10 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "base/host.h"
 #include "models/architecture.h"
 #include "models/tiny.h"
 #include "models/vae/autoencoder_kl.h"
-#include "tensor/memory_left.h"
 
 namespace easel {
 namespace {
@@ -122,7 +122,7 @@ TEST(Checkpoint, WorkingMemoryGrowsWithTheImage) {
   const auto one = vae.working_bytes(64, 64, at::kBFloat16);
   EXPECT_EQ(one, 4 * tiny::kWidth * 64 * 64 * 2);
   EXPECT_EQ(vae.working_bytes(128, 64, at::kFloat), 4 * one);
-  EXPECT_GT(memory_left(), 0);
+  EXPECT_GT(host_memory().available, 0);
 }
 
 TEST(Checkpoint, TextEncoderFollowsChunksWeightsAndClipSkip) {

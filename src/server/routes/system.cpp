@@ -1,33 +1,12 @@
 // What the server is: /system_stats, /features, and the lists of extensions, translations and templates.
-#include <sys/sysinfo.h>
-
-#include <algorithm>
-#include <fstream>
-
 #include "base/error.h"
+#include "base/host.h"
 #include "server/file_facts.h"
 #include "server/routes/routes.h"
 #include "server/version.h"
 
 namespace easel::server {
 namespace {
-
-struct Ram {
-  uint64_t total = 0, available = 0;
-};
-
-Ram ram() {
-  Ram found;
-  std::ifstream lines("/proc/meminfo");
-  for (std::string key, unit, rest; lines >> key;) {
-    uint64_t kilobytes = 0;
-    lines >> kilobytes;
-    std::getline(lines, rest);
-    if (key == "MemTotal:") found.total = kilobytes * 1024;
-    if (key == "MemAvailable:") found.available = kilobytes * 1024;
-  }
-  return found;
-}
 
 OrderedJson device_json(const wire::Device& device) {
   return {{"name", device.name},
@@ -41,17 +20,16 @@ OrderedJson device_json(const wire::Device& device) {
 
 Response system_stats(Services& services) {
   const WorkerFacts worker = services.runner.facts();
-  const Ram memory = ram();
+  const HostMemory host = host_memory();
+  const auto total = static_cast<uint64_t>(host.total), available = static_cast<uint64_t>(host.available);
   OrderedJson devices = OrderedJson::array();
   for (const wire::Device& device : worker.devices) devices.push_back(device_json(device));
   // Clients take the first device for granted, also in the two seconds before the worker has told its own.
-  if (devices.empty())
-    devices.push_back(
-        device_json({"cpu", "cpu", std::nullopt, memory.total, memory.available, memory.total, memory.available}));
+  if (devices.empty()) devices.push_back(device_json({"cpu", "cpu", std::nullopt, total, available, total, available}));
   return json_response(OrderedJson{{"system",
                                     {{"os", "posix"},
-                                     {"ram_total", memory.total},
-                                     {"ram_free", memory.available},
+                                     {"ram_total", total},
+                                     {"ram_free", available},
                                      {"comfyui_version", kComfyVersion},
                                      {"required_frontend_version", kFrontendVersion},
                                      {"installed_templates_version", kTemplatesVersion},
