@@ -23,17 +23,45 @@ constexpr const char* kSchema = R"(
 CREATE TABLE IF NOT EXISTS queue(
   seq INTEGER PRIMARY KEY AUTOINCREMENT, prompt_id TEXT NOT NULL UNIQUE, number REAL NOT NULL,
   running INTEGER NOT NULL DEFAULT 0, head INTEGER NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0,
-  prompt TEXT NOT NULL, extra_data TEXT NOT NULL, outputs TEXT NOT NULL);
+  prompt TEXT NOT NULL, extra_data TEXT NOT NULL, outputs TEXT NOT NULL,
+  created INTEGER NOT NULL DEFAULT 0, workflow_id TEXT NOT NULL DEFAULT '');
 CREATE INDEX IF NOT EXISTS queue_order ON queue(running, head DESC, number, prompt_id, seq);
 CREATE TABLE IF NOT EXISTS history(
   seq INTEGER PRIMARY KEY AUTOINCREMENT, prompt_id TEXT NOT NULL UNIQUE, number REAL NOT NULL,
   prompt TEXT NOT NULL, extra_data TEXT NOT NULL, outputs TEXT NOT NULL,
-  ui TEXT NOT NULL, status TEXT NOT NULL, meta TEXT NOT NULL, bytes INTEGER NOT NULL);
+  ui TEXT NOT NULL, status TEXT NOT NULL, meta TEXT NOT NULL, bytes INTEGER NOT NULL,
+  created INTEGER NOT NULL DEFAULT 0, workflow_id TEXT NOT NULL DEFAULT '', state TEXT NOT NULL DEFAULT 'failed',
+  started INTEGER NOT NULL DEFAULT 0, ended INTEGER NOT NULL DEFAULT 0, details TEXT NOT NULL DEFAULT '{}');
 CREATE INDEX IF NOT EXISTS history_size ON history(bytes);
 CREATE TABLE IF NOT EXISTS counter(next INTEGER NOT NULL);
 INSERT INTO counter SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM counter);
 )";
-constexpr int kSchemaVersion = 1;
+// Layout 1 had no columns for lists of jobs. Its entries keep their state; their times are not known.
+constexpr const char* kFromLayout1 = R"(
+ALTER TABLE queue ADD COLUMN created INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE queue ADD COLUMN workflow_id TEXT NOT NULL DEFAULT '';
+ALTER TABLE history ADD COLUMN created INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE history ADD COLUMN workflow_id TEXT NOT NULL DEFAULT '';
+ALTER TABLE history ADD COLUMN state TEXT NOT NULL DEFAULT 'failed';
+ALTER TABLE history ADD COLUMN started INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE history ADD COLUMN ended INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE history ADD COLUMN details TEXT NOT NULL DEFAULT '{}';
+UPDATE history SET state = CASE WHEN status LIKE '{"status_str": "success"%' THEN 'completed'
+  WHEN instr(status, '["execution_interrupted"') THEN 'cancelled' ELSE 'failed' END;
+)";
+// These hold all that a list of jobs shows, so that SQLite need not walk past the long texts of each row.
+constexpr const char* kLists = R"(
+CREATE INDEX IF NOT EXISTS queue_list ON queue(prompt_id, number, running, created, workflow_id);
+CREATE INDEX IF NOT EXISTS history_list ON
+  history(prompt_id, number, state, created, started, ended, workflow_id, details);
+)";
+constexpr const char* kJobLines =
+    "(SELECT prompt_id, number, CASE running WHEN 1 THEN 'in_progress' ELSE 'pending' END AS state, created, "
+    "0 AS started, 0 AS ended, workflow_id, '{}' AS details FROM queue INDEXED BY queue_list "
+    "UNION ALL "
+    "SELECT prompt_id, number, state, created, started, ended, workflow_id, details FROM history INDEXED BY "
+    "history_list)";
+constexpr int kSchemaVersion = 2;
 constexpr const char* kJobColumns = "prompt_id, number, prompt, extra_data, outputs";
 
 // The lock that keeps a second server away; released by the kernel when the process ends, however it ends.
@@ -61,6 +89,11 @@ Job read_job(const Statement& row) { return {row.text(0), row.real(1), row.text(
 
 HistoryEntry read_entry(const Statement& row) { return {read_job(row), {row.text(5), row.text(6), row.text(7)}}; }
 
+JobLine read_line(const Statement& row) {
+  return {row.text(0),    row.real(1),    row.text(2), row.integer(3),
+          row.integer(4), row.integer(5), row.text(6), row.text(7)};
+}
+
 class SqliteStore : public Store {
  public:
   // Takes the lock over, but only if the database can be used.
@@ -73,10 +106,13 @@ class SqliteStore : public Store {
     if (version.step(); version.integer(0) > kSchemaVersion)
       fail("open_sqlite: '{}' was written by a newer easel (layout {}, known {})", path.string(), version.integer(0),
            kSchemaVersion);
+    const int64_t layout = version.integer(0);
     version.finish();
     writer_.run("BEGIN IMMEDIATE");
     writer_.run(kSchema);
-    writer_.run("PRAGMA user_version=1");
+    if (layout == 1) writer_.run(kFromLayout1);
+    writer_.run(kLists);
+    writer_.run(fmt::format("PRAGMA user_version={}", kSchemaVersion).c_str());
     writer_.run("UPDATE queue SET running = 0, head = 1 WHERE running = 1");
     writer_.run("COMMIT");
     reader_.run("PRAGMA query_only=1");
@@ -138,11 +174,27 @@ class SqliteStore : public Store {
 
   size_t remaining() const override { return remaining_; }
 
-  void delete_pending(const std::vector<std::string>& prompt_ids) override {
+  std::optional<QueuedJob> find_queued(const std::string& prompt_id) override {
+    std::lock_guard lock(reading_);
+    Statement row(reader_,
+                  "SELECT prompt_id, number, prompt, extra_data, outputs, running, attempts, created, workflow_id "
+                  "FROM queue WHERE prompt_id = ?");
+    if (!row.bind(prompt_id).step()) return std::nullopt;
+    QueuedJob found{read_job(row), row.integer(5) != 0, row.integer(7), row.text(8)};
+    found.job.attempt = static_cast<int>(row.integer(6));
+    return found;
+  }
+
+  size_t delete_pending(const std::vector<std::string>& prompt_ids) override {
+    size_t deleted = 0;
     lane_->run([&] {
-      for (const auto& id : prompt_ids)
+      deleted = 0;
+      for (const auto& id : prompt_ids) {
         Statement(writer_, "DELETE FROM queue WHERE prompt_id = ? AND running = 0").bind(id).finish();
+        deleted += static_cast<size_t>(writer_.changes());
+      }
     });
+    return deleted;
   }
 
   void clear_pending() override {
@@ -183,6 +235,31 @@ class SqliteStore : public Store {
     lane_->run([&] { writer_.run("DELETE FROM history"); });
   }
 
+  JobPage jobs(const JobFilter& filter) override {
+    const std::string where = " WHERE (?1 = '' OR workflow_id = ?1) AND (?2 = ',' OR instr(?2, ',' || state || ','))";
+    std::string states = ",";
+    for (const std::string& state : filter.states) states += state + ",";
+    const std::string order =
+        fmt::format(" ORDER BY {0} {1}, number {1} LIMIT ?3 OFFSET ?4",
+                    filter.by_duration ? "ended - started" : "created", filter.ascending ? "ASC" : "DESC");
+    std::lock_guard lock(reading_);
+    JobPage page;
+    Statement rows(reader_, (std::string("SELECT * FROM ") + kJobLines + where + order).c_str());
+    rows.bind(filter.workflow_id, states, filter.limit, filter.offset);
+    while (rows.step()) page.jobs.push_back(read_line(rows));
+    Statement count(reader_, (std::string("SELECT count(*) FROM ") + kJobLines + where).c_str());
+    count.bind(filter.workflow_id, states).step();
+    page.total = count.integer(0);
+    return page;
+  }
+
+  std::optional<JobLine> job_line(const std::string& prompt_id) override {
+    std::lock_guard lock(reading_);
+    Statement row(reader_, (std::string("SELECT * FROM ") + kJobLines + " WHERE prompt_id = ?").c_str());
+    if (!row.bind(prompt_id).step()) return std::nullopt;
+    return read_line(row);
+  }
+
  private:
   // ---- in the lane's thread ----
 
@@ -208,19 +285,25 @@ class SqliteStore : public Store {
       next.finish();
       if (submission.front && number != 0) number = -number;
     }
-    Statement(writer_, "INSERT INTO queue(prompt_id, number, prompt, extra_data, outputs) VALUES(?, ?, ?, ?, ?)")
-        .bind(submission.prompt_id, number, submission.prompt, submission.extra_data, submission.outputs)
+    Statement(writer_,
+              "INSERT INTO queue(prompt_id, number, prompt, extra_data, outputs, created, workflow_id) "
+              "VALUES(?, ?, ?, ?, ?, ?, ?)")
+        .bind(submission.prompt_id, number, submission.prompt, submission.extra_data, submission.outputs,
+              submission.created, submission.workflow_id)
         .finish();
     return {Acceptance::queued, number};
   }
 
   bool finish_now(const std::string& prompt_id, int attempt, const Result& result) {
     Statement(writer_,
-              "INSERT INTO history(prompt_id, number, prompt, extra_data, outputs, ui, status, meta, bytes) "
+              "INSERT INTO history(prompt_id, number, prompt, extra_data, outputs, ui, status, meta, bytes, created, "
+              "workflow_id, state, started, ended, details) "
               "SELECT prompt_id, number, prompt, extra_data, outputs, ?1, ?2, ?3, "
-              "length(prompt) + length(extra_data) + length(outputs) + length(?1) + length(?2) + length(?3) "
+              "length(prompt) + length(extra_data) + length(outputs) + length(?1) + length(?2) + length(?3), created, "
+              "workflow_id, ?6, ?7, ?8, ?9 "
               "FROM queue WHERE prompt_id = ?4 AND running = 1 AND attempts = ?5")
-        .bind(result.outputs, result.status, result.meta, prompt_id, attempt)
+        .bind(result.outputs, result.status, result.meta, prompt_id, attempt, result.summary.state,
+              result.summary.started, result.summary.ended, result.summary.details)
         .finish();
     if (writer_.changes() == 0) return false;
     Statement(writer_, "DELETE FROM queue WHERE prompt_id = ?").bind(prompt_id).finish();

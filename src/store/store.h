@@ -20,6 +20,8 @@ struct Submission {
   std::string prompt;            // JSON object: the coerced API prompt
   std::string extra_data;        // JSON object
   std::string outputs;           // JSON array of node ids to execute
+  int64_t created = 0;           // ms since 1970
+  std::string workflow_id;       // extra_pnginfo.workflow.id, "" for none
 };
 
 struct Job {
@@ -29,10 +31,18 @@ struct Job {
   int attempt = 0;  // how often it was taken; also the token that finish() must show
 };
 
+// What lists of jobs show of one that has ended, without its long texts.
+struct Summary {
+  std::string state = "failed";    // "completed", "failed" or "cancelled"
+  int64_t started = 0, ended = 0;  // ms since 1970, 0 where it is not known
+  std::string details = "{}";      // JSON object, kept as it is
+};
+
 struct Result {
   std::string outputs = "{}";  // JSON object: node id -> ui
   std::string status = "{}";   // JSON object: status_str, completed, messages
   std::string meta = "{}";     // JSON object: node id -> {node_id, display_node, parent_node, real_node_id}
+  Summary summary;
 };
 
 struct HistoryEntry {
@@ -42,6 +52,35 @@ struct HistoryEntry {
 
 struct Queue {
   std::vector<Job> running, pending;  // pending in the order in which they will run
+};
+
+// One line of a list of jobs, whether queued or ended.
+struct JobLine {
+  std::string prompt_id;
+  double number = 0;
+  std::string state;  // "pending", "in_progress" or one of Summary's
+  int64_t created = 0, started = 0, ended = 0;
+  std::string workflow_id, details = "{}";
+};
+
+struct JobFilter {
+  std::vector<std::string> states;  // any of these; empty: all
+  std::string workflow_id;          // "": any
+  bool by_duration = false;         // instead of by the time of creation
+  bool ascending = false;
+  int64_t limit = -1, offset = 0;  // a negative limit: all
+};
+
+struct JobPage {
+  std::vector<JobLine> jobs;
+  int64_t total = 0;  // that pass the filter
+};
+
+struct QueuedJob {
+  Job job;
+  bool running = false;
+  int64_t created = 0;
+  std::string workflow_id;
 };
 
 enum class Acceptance {
@@ -72,7 +111,9 @@ class Store {
 
   virtual Queue queue() = 0;
   virtual size_t remaining() const = 0;  // waiting and running; never blocks
-  virtual void delete_pending(const std::vector<std::string>& prompt_ids) = 0;
+  virtual std::optional<QueuedJob> find_queued(const std::string& prompt_id) = 0;
+  // How many of them waited and are gone now.
+  virtual size_t delete_pending(const std::vector<std::string>& prompt_ids) = 0;
   virtual void clear_pending() = 0;
 
   // In the order in which they finished. offset counts from the oldest; without it the newest `max_items`.
@@ -80,6 +121,10 @@ class Store {
   virtual std::optional<HistoryEntry> find_history(const std::string& prompt_id) = 0;
   virtual void delete_history(const std::vector<std::string>& prompt_ids) = 0;
   virtual void clear_history() = 0;
+
+  // Queue and history as one list; cheap however long the texts are.
+  virtual JobPage jobs(const JobFilter& filter) = 0;
+  virtual std::optional<JobLine> job_line(const std::string& prompt_id) = 0;
 };
 
 struct Limits {
