@@ -17,11 +17,20 @@ namespace easel::server {
 
 using Headers = std::vector<std::pair<std::string, std::string>>;
 
+// Whose token came with a request. Without --auth-token-file everybody is nobody in particular and sees all.
+struct Caller {
+  std::string user;
+  bool sees_all = true;
+  std::string token;  // its hash
+  bool may_see(std::string_view owner) const { return sees_all || user == owner; }
+};
+
 struct Request {
   std::string method;  // "GET" also for HEAD
   std::string path;    // raw: still percent-encoded, without "/api" and the query
   std::string query;   // raw
   Headers headers;
+  Caller caller;
   std::string_view body;            // lives as long as the request is handled
   std::vector<std::string> params;  // the path's {…}, decoded
 
@@ -44,6 +53,9 @@ struct Response {
   std::string body;
   std::shared_ptr<const std::string> shared;  // instead of body: a text that many requests share
   std::optional<FileSlice> file;              // instead of both
+  // Instead of an answer now: is called once with a function that takes the answer, once, from any thread, whenever it
+  // is there. No thread of the pool waits meanwhile.
+  std::function<void(std::function<void(Response)>)> later;
 
   std::string_view text() const { return shared ? std::string_view(*shared) : std::string_view(body); }
   void set(std::string name, std::string value);  // replaces
