@@ -145,15 +145,18 @@ void OutputFile::fail_write(int error, uint64_t more) const {
   fail("write_output: cannot write in '{}': {}", folder_.string(), std::strerror(error));
 }
 
-void OutputFile::write(std::span<const std::byte> bytes) {
+void OutputFile::write_at(uint64_t at, std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
-    const ssize_t done = ::write(fd_, bytes.data(), std::min<size_t>(bytes.size(), 1 << 30));
+    const ssize_t done = pwrite(fd_, bytes.data(), std::min<size_t>(bytes.size(), 1 << 30), static_cast<off_t>(at));
     if (done < 0 && errno == EINTR) continue;
     if (done <= 0) fail_write(done < 0 ? errno : ENOSPC, bytes.size());
-    written_ += static_cast<uint64_t>(done);
+    at += static_cast<uint64_t>(done);
+    written_ = std::max(written_, at);
     bytes = bytes.subspan(static_cast<size_t>(done));
   }
 }
+
+void OutputFile::write(std::span<const std::byte> bytes) { write_at(written_, bytes); }
 
 void OutputFile::write(std::string_view bytes) { write(std::as_bytes(std::span(bytes))); }
 

@@ -38,6 +38,8 @@ class OutputFile {
   // Throws Error: "disk full: need X, free Y" or what the system says.
   void write(std::span<const std::byte> bytes);
   void write(std::string_view bytes);
+  // At a place of their own, for formats that go back to their front; write goes on behind the furthest.
+  void write_at(uint64_t at, std::span<const std::byte> bytes);
 
   // Gives the file the first free name of name_of(counter), name_of(counter + 1), …; never replaces a file.
   // name_of must give a plain file name that changes with the counter. Returns the counter used.

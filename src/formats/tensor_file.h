@@ -1,5 +1,5 @@
-// A model file as named spans of bytes: safetensors by mmap, pickle (.ckpt .pt .pth .bin) by a reader that runs no
-// code. A TensorFile never changes after it is made; share it between threads freely.
+// A model file as named spans of bytes: safetensors and GGUF by mmap, pickle (.ckpt .pt .pth .bin) by a reader that
+// runs no code. A TensorFile never changes after it is made; share it between threads freely.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -33,7 +33,26 @@ struct TensorSpan {
   bool is_aligned() const;  // bytes begin at a multiple of the dtype's size
 };
 
+// How GGUF packs numbers into blocks; names as ggml writes them without "GGML_TYPE_".
+enum class Quant { Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS };
+struct QuantBlock {
+  std::string_view name;
+  int64_t elements = 0;  // of a block, along the last extent
+  int64_t bytes = 0;
+};
+QuantBlock quant_block(Quant quant);
+
+// A tensor in blocks: rows one after the other, each a whole number of blocks.
+struct QuantSpan {
+  Quant quant = Quant::Q8_0;
+  std::vector<int64_t> shape;  // of the numbers
+  std::span<const std::byte> bytes;
+
+  int64_t elements() const;
+};
+
 using Tensors = std::map<std::string, TensorSpan>;
+using QuantTensors = std::map<std::string, QuantSpan>;
 using Metadata = std::map<std::string, std::string>;
 
 class TensorFile {
@@ -41,6 +60,7 @@ class TensorFile {
   struct Content {
     std::filesystem::path path;
     Tensors tensors;
+    QuantTensors quantised;
     Metadata metadata;
     Json values = Json::object();
     std::vector<std::shared_ptr<const void>> memory;  // what the spans point into
@@ -50,11 +70,12 @@ class TensorFile {
   const std::filesystem::path& path() const { return content_.path; }
   // Spans stay valid as long as this object lives.
   const Tensors& tensors() const { return content_.tensors; }
-  const TensorSpan* find(const std::string& name) const;          // null if there is none
+  const TensorSpan* find(const std::string& name) const;  // null if there is none
+  // GGUF only: what is not in tensors() because it is packed. A name is in one of the two.
+  const QuantTensors& quantised() const { return content_.quantised; }
   const Metadata& metadata() const { return content_.metadata; }  // safetensors' __metadata__
   // Pickle: the plain numbers, strings, booleans and nulls beside the tensors, one flat object with the same dotted
-  // names
-  // ("string_to_token.*": 265, "lora_up.alpha": 4.0).
+  // names ("string_to_token.*": 265, "lora_up.alpha": 4.0). GGUF: its key-values, arrays included.
   const Json& values() const { return content_.values; }
 
  private:
@@ -75,6 +96,9 @@ TensorFilePtr load_safetensors(const std::filesystem::path& path);
 // many) and are refused where a tensor of the state dict should be; classes that could run code are refused at sight:
 // "load_pickle: unsupported global 'os.system': a model file must hold only tensors".
 TensorFilePtr load_pickle(const std::filesystem::path& path);
+
+// Tensors are views of the mapped file: plain ones as tensors(), packed ones as quantised().
+TensorFilePtr load_gguf(const std::filesystem::path& path);
 
 // Writes safetensors: header padded to 8 bytes, tensors ordered by falling alignment and then name, as the reference
 // does. `out` gets the bytes piece by piece; the caller writes them atomically (folders::OutputFile). Throws Error for
