@@ -115,6 +115,7 @@ struct HttpServer::Impl {
   net::awaitable<std::optional<Response>> read_body(beast::tcp_stream& stream, beast::flat_buffer& buffer,
                                                     Parser& parser, RequestBody& body);
   net::awaitable<Response> respond(Request& request, RequestBody& body);
+  net::awaitable<Response> delivered(std::function<void(std::function<void(Response)>)> later, const Request& request);
   net::awaitable<bool> send(beast::tcp_stream& stream, const Parser& parser, Response response, bool keep_alive);
   net::awaitable<bool> send_file(beast::tcp_stream& stream, FileSlice file);
   net::awaitable<void> drain(beast::tcp_stream& stream);
@@ -288,10 +289,26 @@ net::awaitable<Response> HttpServer::Impl::respond(Request& request, RequestBody
   auto response = co_await on_pool(pool, [this, &request, &body] {
     request.body = body.view();
     Response made = router.handle(request);
-    finish_response(request, made, options.middleware);
+    if (!made.later) finish_response(request, made, options.middleware);
     return made;
   });
-  co_return response ? std::move(*response) : busy();
+  if (!response) co_return busy();
+  if (response->later) co_return co_await delivered(std::move(response->later), request);
+  co_return std::move(*response);
+}
+
+// What a response that said "later" turns into.
+net::awaitable<Response> HttpServer::Impl::delivered(std::function<void(std::function<void(Response)>)> later,
+                                                     const Request& request) {
+  co_return co_await net::async_initiate<const net::use_awaitable_t<>, void(Response)>(
+      [this, &request](auto handler, auto later) {
+        auto shared = std::make_shared<decltype(handler)>(std::move(handler));
+        later([this, &request, shared](Response made) {
+          finish_response(request, made, options.middleware);
+          net::post(io, [shared, made = std::move(made)]() mutable { (*shared)(std::move(made)); });
+        });
+      },
+      net::use_awaitable, std::move(later));
 }
 
 net::awaitable<bool> HttpServer::Impl::send(beast::tcp_stream& stream, const Parser& parser, Response response,

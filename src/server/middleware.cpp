@@ -69,8 +69,9 @@ void finish_response(const Request& request, Response& response, const Middlewar
   }
   constexpr size_t kWorthIt = 1024, kMost = size_t{1} << 30;
   const size_t size = response.text().size();
-  if (settings.compress && response.status == 200 && !response.file && is_text(response.type) && size >= kWorthIt &&
-      size < kMost && request.header("Accept-Encoding").find("gzip") != std::string_view::npos) {
+  if (settings.compress && !response.has("Content-Encoding") && response.status == 200 && !response.file &&
+      is_text(response.type) && size >= kWorthIt && size < kMost &&
+      request.header("Accept-Encoding").find("gzip") != std::string_view::npos) {
     response.body = gzip(response.text());
     response.shared = nullptr;
     response.set("Content-Encoding", "gzip");

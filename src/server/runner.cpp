@@ -44,14 +44,15 @@ void Runner::wake() {
   wake_.notify_all();
 }
 
-void Runner::interrupt(const std::optional<std::string>& prompt_id) {
+bool Runner::interrupt(const std::optional<std::string>& prompt_id) {
   {
     std::lock_guard lock(mutex_);
-    if (!running_ || (prompt_id && *prompt_id != running_->job().prompt_id)) return;
+    if (!running_ || (prompt_id && *prompt_id != running_->job().prompt_id)) return false;
     interrupt_asked_ = true;
     outgoing_.push_back(wire::Interrupt{running_->job().prompt_id});
   }
   wake_.notify_all();
+  return true;
 }
 
 void Runner::free(bool unload_models, bool free_memory) {
@@ -76,6 +77,9 @@ WorkerFacts Runner::facts() {
     wake_.notify_all();
   }
   facts_.ready = ready_;
+  facts_.stopping = stopping_;
+  facts_.early_ends = failures_;
+  facts_.silent_seconds = std::chrono::duration<double>(Clock::now() - heard_).count();
   return facts_;
 }
 
@@ -130,6 +134,7 @@ bool Runner::start_worker() {
   born_ = Clock::now();
   {
     std::lock_guard lock(mutex_);
+    ++facts_.starts;
     ready_ = gone_ = false;
     outgoing_.clear();
     work_may_wait_ = true;
@@ -307,7 +312,8 @@ void Runner::receive(const wire::Message& message) {
       fail("protocol {} came, {} is spoken here; perhaps easel and easel-worker are of different versions",
            hello->protocol, wire::kProtocol);
     std::lock_guard lock(mutex_);
-    facts_ = {true, hello->version, hello->pytorch_version, hello->devices, 0};
+    facts_.version = hello->version, facts_.pytorch_version = hello->pytorch_version;
+    facts_.devices = hello->devices, facts_.resident = 0;
     ready_ = true;
     log::info("worker ready after {:.2f} s (process {})", std::chrono::duration<double>(Clock::now() - born_).count(),
               hello->pid);
@@ -346,6 +352,7 @@ void Runner::finish_in_store(const RunReport& report, const store::Result& resul
       log::warn("prompt {} had left the queue before it ended", job.prompt_id);
   });
   log::info("Prompt executed in {:.2f} seconds", report.seconds());
+  if (options_.on_end) options_.on_end(job, result, report.seconds());
 }
 
 // What happened is not given up for a full disk: it is tried again until there is room or the server ends (then the job

@@ -26,6 +26,8 @@ struct RunnerOptions {
   std::vector<std::string> command;  // the worker and its flags
   std::string preview_method = "none";
   int64_t preview_size = 512;
+  // Told of each prompt that ended, after the history can be read. Must be quick; called from the runner's threads.
+  std::function<void(const store::Job&, const store::Result&, double seconds)> on_end;
 };
 
 // What is known of the worker; the figures are those it last sent.
@@ -34,6 +36,10 @@ struct WorkerFacts {
   std::string version, pytorch_version;
   std::vector<wire::Device> devices;
   uint64_t resident = 0;
+  bool stopping = false;      // the server takes no more prompts to run
+  int64_t starts = 0;         // of workers, since the server began
+  int64_t early_ends = 0;     // starts in a row that failed or ended by themselves within seconds
+  double silent_seconds = 0;  // since the worker was last heard
 };
 
 class Runner {
@@ -42,8 +48,9 @@ class Runner {
   ~Runner();  // stops
 
   void start();
-  void wake();                                                  // something was accepted
-  void interrupt(const std::optional<std::string>& prompt_id);  // only if that one runs; without an id whichever runs
+  void wake();  // something was accepted
+  // Only if that one runs; without an id whichever runs. Whether there was one.
+  bool interrupt(const std::optional<std::string>& prompt_id);
   void free(bool unload_models, bool free_memory);
   bool wait_ready(std::chrono::milliseconds limit);
   WorkerFacts facts();  // and asks for newer figures, for the next time
