@@ -113,7 +113,7 @@ const std::vector<Flag>& table() {
       {"--multi-user", plain, server, "", "one folder of settings and workflows for each user"},
       {"--verbose", optional, server, "", "log level", {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}},
       {"--log-stdout", plain, server, "", "log to stdout, not stderr"},
-      {"--front-end-version", text, later, "", "frontend to fetch"},
+      {"--front-end-version", text, server, "", "page to serve, owner/repo@version; only what is installed"},
       {"--front-end-root", text, server, "", "folder of the page's files"},
       {"--enable-compress-response-body", plain, server, "", "gzip texts"},
       {"--comfy-api-base", text, later, "", "address of the paid service"},

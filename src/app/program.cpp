@@ -69,17 +69,6 @@ Registry load_nodes(const std::string& worker) {
   return read_nodes(output_of({worker.empty() ? (program_folder() / "easel-worker").string() : worker, "--describe"}));
 }
 
-fs::path find_frontend(const Flags& flags) {
-  if (flags.has("--front-end-root")) {
-    const fs::path root = fs::absolute(flags.value("--front-end-root"));
-    if (!fs::is_directory(root)) fail("--front-end-root: '{}' is no folder", root.string());
-    return root;
-  }
-  if (const char* root = std::getenv("EASEL_FRONTEND"); root && *root) return fs::absolute(root);
-  const fs::path installed = program_folder() / "../share/easel/frontend";
-  return fs::is_directory(installed) ? fs::canonical(installed) : fs::path(EASEL_DEPS) / "frontend";
-}
-
 void set_up_logging(const Flags& flags) {
   spdlog::sink_ptr sink;
   if (flags.has("--log-stdout"))

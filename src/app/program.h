@@ -17,9 +17,6 @@ std::vector<std::string> worker_command(const Flags& flags, const std::string& w
 // The declarations of every node: nodes.json beside the program, or what a worker that was named says itself.
 Registry load_nodes(const std::string& worker);
 
-// --front-end-root, EASEL_FRONTEND, ../share/easel/frontend beside the program, or the source tree's .deps/frontend.
-std::filesystem::path find_frontend(const Flags& flags);
-
 // What a program prints on its stdout. Throws Error when it cannot be run or fails.
 std::string output_of(const std::vector<std::string>& argv);
 

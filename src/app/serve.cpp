@@ -4,12 +4,14 @@
 #include <thread>
 
 #include "app/commands.h"
+#include "app/packages.h"
 #include "app/program.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "folders/output.h"
 #include "server/http_server.h"
 #include "server/routes/routes.h"
+#include "server/version.h"
 
 namespace easel::app {
 namespace {
@@ -120,6 +122,9 @@ int serve(const Flags& flags, const std::string& worker, std::vector<std::string
   server::Users users(folders.user(), flags.has("--multi-user"));
   server::Runner runner({worker_command(flags, worker), flags.preview_method(), flags.integer("--preview-size", 512)},
                         *store, hub);
+  Packages packages = find_packages(folders.base());
+  const Frontend frontend = choose_frontend(flags, packages.frontends);
+  if (!frontend.version.empty()) log::info("page: comfyui-frontend-package {}", frontend.version);
   server::Services services{.folders = folders,
                             .store = *store,
                             .hub = hub,
@@ -127,7 +132,10 @@ int serve(const Flags& flags, const std::string& worker, std::vector<std::string
                             .catalog = catalog,
                             .users = users,
                             .logs = logs,
-                            .frontend = find_frontend(flags),
+                            .frontend = frontend.root,
+                            .frontend_version = frontend.version.empty() ? server::kFrontendVersion : frontend.version,
+                            .templates = std::move(packages.templates),
+                            .docs = std::move(packages.docs),
                             .arguments = std::move(arguments),
                             .max_upload_size = options.max_body};
   server::Router router;

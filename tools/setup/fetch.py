@@ -14,7 +14,9 @@ PARTS = {
               ("torch/lib/libc10.so", "torch/lib/libc10.so"), ("torch/lib/libgomp.so.1", "torch/lib/libgomp.so.1")],
     "nvidia-cuda-runtime": [("nvidia/cu13/lib/", "nvidia/cu13/lib/")],
     "nvidia-cuda-cupti": [("nvidia/cu13/lib/libcupti", "nvidia/cu13/lib/libcupti")],
-    "comfyui-frontend-package": [("comfyui_frontend_package/static/", "frontend/")],
+    "comfyui-frontend-package": [("comfyui_frontend_package/static/", "frontends/{version}/")],
+    "comfyui-workflow-templates-json": [("comfyui_workflow_templates_json/templates/", "templates/")],
+    "comfyui-embedded-docs": [("comfyui_embedded_docs/docs/", "docs/")],
     "open-clip-torch": [("open_clip/bpe_simple_vocab_16e6.txt.gz", "clip/bpe_simple_vocab_16e6.txt.gz")],
 }
 # A CUDA build takes these besides, listed in wheels-cuda.txt; of the NVIDIA wheels their libraries.
@@ -31,8 +33,12 @@ def pins(cuda):
     for file, parts, suffix in [("wheels.txt", PARTS, "")] + [("wheels-cuda.txt", CUDA_PARTS, "-cuda")] * cuda:
         for line in (HERE / file).read_text().splitlines():
             found = re.match(r"([\w-]+)==(\S+) --hash=sha256:(\w+)$", line)
-            if found:
-                yield found.groups(), line, found[1] + suffix, parts.get(found[1], NVIDIA_PARTS)
+            if not found:
+                continue
+            name, version, digest = found.groups()
+            wanted = [(inside, target.format(version=version)) for inside, target in parts.get(name, NVIDIA_PARTS)]
+            several = "-" + version if wanted != parts.get(name, NVIDIA_PARTS) else ""  # each version has its own folder
+            yield (name, version, digest), line, name + several + suffix, wanted
 
 
 def download(line, folder):

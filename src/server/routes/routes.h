@@ -24,7 +24,9 @@ struct Services {
   Users& users;
   LogRing& logs;
 
-  std::filesystem::path frontend;      // the web root
+  std::filesystem::path frontend;  // the web root; empty: no page is installed
+  std::string frontend_version;
+  std::vector<std::filesystem::path> templates, docs;  // folders of /templates and /docs; the first that has it serves
   std::vector<std::string> arguments;  // argv, for /system_stats
   uint64_t max_upload_size = 0;
   size_t max_waiting = 10'000;  // prompts in the queue; then 429

@@ -1,4 +1,5 @@
 // The frontend's files, and what stands in for packages that are not installed.
+#include "folders/resolve.h"
 #include "server/routes/routes.h"
 #include "server/static_file.h"
 
@@ -25,11 +26,28 @@ Response web_file(const Request& request, const std::filesystem::path& root) {
   return response;
 }
 
+// The file of a package that may be installed in several parts.
+Response package_file(const Request& request, const std::vector<std::filesystem::path>& roots) {
+  for (const auto& root : roots)
+    if (const auto found = folders::resolve(root, "", request.params[0], folders::Want::kFile))
+      return file_response(request, found.path);
+  throw HttpError(404, "404: Not Found");
+}
+
 }  // namespace
 
 void add_static_routes(Router& router, Services& services) {
-  // Without this the page's template dialog waits for ever.
-  router.only("GET", "/templates/index.json", [](const Request&) { return json_text("[]"); });
+  router.only("GET", "/templates/{path*}", [&services](const Request& request) {
+    try {
+      return package_file(request, services.templates);
+    } catch (const HttpError&) {
+      // Without a list the page's template dialog waits for ever.
+      if (request.params[0] == "index.json") return json_text("[]");
+      throw;
+    }
+  });
+  router.only("GET", "/docs/{path*}",
+              [&services](const Request& request) { return package_file(request, services.docs); });
   router.otherwise([root = services.frontend](const Request& request) { return web_file(request, root); });
 }
 

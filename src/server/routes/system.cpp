@@ -31,7 +31,7 @@ Response system_stats(Services& services) {
                                      {"ram_total", total},
                                      {"ram_free", available},
                                      {"comfyui_version", kComfyVersion},
-                                     {"required_frontend_version", kFrontendVersion},
+                                     {"required_frontend_version", services.frontend_version},
                                      {"installed_templates_version", kTemplatesVersion},
                                      {"required_templates_version", kTemplatesVersion},
                                      {"python_version", fmt::format("none (easel {})", kVersion)},
