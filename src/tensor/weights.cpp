@@ -239,6 +239,49 @@ size_t edit_distance(const std::string& a, const std::string& b) {
   return row.back();
 }
 
+Weights Weights::split(const TensorFilePtr& file, const Split& parts, std::optional<at::ScalarType> held) {
+  auto table = std::make_shared<Table>();
+  table->origin = file->path().filename().string();
+  for (const auto& [file_name, span] : file->tensors()) {
+    for (const auto& part : parts(file_name)) {
+      Source source{.name = part.name,
+                    .file_name = file_name,
+                    .sizes = span.shape,
+                    .dtype = torch_dtype(span.dtype),
+                    .read = [file, &span = span, part] {
+                      auto tensor = view_of(file, span);
+                      if (part.count > 1) tensor = tensor.chunk(part.count)[part.index];
+                      return part.transposed ? tensor.t().contiguous() : tensor;
+                    }};
+      if (part.count > 1) {
+        if (source.sizes.empty() || source.sizes[0] % part.count != 0) {
+          fail("Weights: '{}' of '{}' does not fall into {} equal parts", file_name, table->origin, part.count);
+        }
+        source.sizes[0] /= part.count;
+      }
+      if (part.transposed) std::reverse(source.sizes.begin(), source.sizes.end());
+      if (at::isFloatingType(source.dtype)) source.held = held;
+      table->slots.emplace(part.name, std::make_shared<Weight::Slot>(std::move(source)));
+    }
+  }
+  Weights made;
+  made.used_ = std::make_shared<std::set<std::string>>();
+  made.table_ = table;
+  return made;
+}
+
+Weights Weights::joined(const Weights& more) const {
+  if (!table_) return more;
+  auto both = *this;
+  auto table = std::make_shared<Table>(*table_);
+  if (more.table_) {
+    for (const auto& [name, slot] : more.table_->slots) table->slots[name] = slot;
+  }
+  both.table_ = table;
+  both.used_ = std::make_shared<std::set<std::string>>();
+  return both;
+}
+
 }  // namespace
 
 Weight Weights::operator[](const std::string& name) const {

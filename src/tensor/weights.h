@@ -93,6 +93,17 @@ class Weights {
   std::shared_ptr<const Table> table_;
   std::shared_ptr<std::set<std::string>> used_;
   std::string prefix_;  // ends in "." unless empty
+  // The same where a tensor of the file holds several weights, or one turned over.
+  struct Part {
+    std::string name;              // in the model
+    int64_t index = 0, count = 1;  // which of how many equal parts along the first dimension
+    bool transposed = false;
+  };
+  using Split = std::function<std::vector<Part>(const std::string& file_name)>;
+  static Weights split(const TensorFilePtr& file, const Split& parts, std::optional<at::ScalarType> held = {});
 };
 
 }  // namespace easel
+  // The weights of both, whole; those of `more` where a name is in both. Neither may stand below its root.
+  Weights joined(const Weights& more) const;
+
