@@ -13,7 +13,7 @@ Tensor Embedding::operator()(const Tensor& ids, at::ScalarType dtype) const {
   }
   auto shape = ids.sizes().vec();
   shape.push_back(width());
-  return weight.at_rest().index_select(0, ids.flatten()).to(dtype).view(shape);
+  return weight.rows(ids.flatten()).to(dtype).view(shape);
 }
 
 Tensor timestep_embedding(const Tensor& t, int64_t width, double max_period) {

@@ -3,29 +3,59 @@
 #include <fmt/ranges.h>
 
 #include "base/error.h"
+#include "tensor/kernels/norm.h"
 
 namespace easel::nn {
+
+namespace {
+
+// The two halves of the low-rank patches that stand beside a weight.
+template <class Down>
+struct Side {
+  Down down;
+  kernels::PackedLinear up;
+};
+
+}  // namespace
 
 Linear::Linear(const Weights& w) : weight(w["weight"]), bias(w.find("bias")) {
   if (weight.dim() < 2) fail("Linear: '{}' is a matrix, [{}] came", weight.name(), fmt::join(weight.sizes(), ", "));
 }
 
 kernels::PackedLinear Linear::packed(const Tensor& x) const {
-  auto layer =
-      weight.packed<kernels::PackedLinear>(x, [](const Tensor& w) { return kernels::pack_linear(w.flatten(1)); });
+  auto layer = weight.unpatched().packed<kernels::PackedLinear>(
+      x, [](const Tensor& w) { return kernels::pack_linear(w.flatten(1)); });
   if (bias) layer.bias = bias->like(x);  // not in the pack: a patch may touch one and not the other
   return layer;
 }
 
+// y + up (down x), with the factors of the weight's patches.
+Tensor Linear::beside(const Tensor& x, const Tensor& y) const {
+  using Factors = Side<kernels::PackedLinear>;
+  const auto& side = weight.kept<Factors>(x, [&]() -> Factors {
+    const auto [up, down] = weight.low_rank_factors();
+    return {kernels::pack_linear(down.flatten(1).to(x.options())), kernels::pack_linear(up.to(x.options()))};
+  });
+  return kernels::linear_add(side.up, kernels::linear(side.down, x), y);
+}
+
 Tensor Linear::operator()(const Tensor& x, Activation activation) const {
-  return kernels::linear(packed(x), x, activation);
+  if (!weight.has_low_rank_patches()) return kernels::linear(packed(x), x, activation);
+  return kernels::activate(beside(x, kernels::linear(packed(x), x)), activation);
 }
 
 Tensor Linear::add(const Tensor& x, const Tensor& residual) const {
-  return kernels::linear_add(packed(x), x, residual);
+  const Tensor y = kernels::linear_add(packed(x), x, residual);
+  return weight.has_low_rank_patches() ? beside(x, y) : y;
 }
 
-Tensor Linear::geglu(const Tensor& x) const { return kernels::linear_geglu(packed(x), x); }
+Tensor Linear::geglu(const Tensor& x) const {
+  return weight.has_low_rank_patches() ? kernels::geglu((*this)(x)) : kernels::linear_geglu(packed(x), x);
+}
+
+Tensor Linear::kept(const Tensor& x) const {
+  return kept_(x, [&] { return (*this)(x); });
+}
 
 Conv2d::Conv2d(const Weights& w, int64_t stride, std::optional<int64_t> padding)
     : weight(w["weight"]), bias(w.find("bias")) {
@@ -36,7 +66,7 @@ Conv2d::Conv2d(const Weights& w, int64_t stride, std::optional<int64_t> padding)
 }
 
 kernels::PackedConvolution Conv2d::packed(const Tensor& x) const {
-  auto layer = weight.packed<kernels::PackedConvolution>(
+  auto layer = weight.unpatched().packed<kernels::PackedConvolution>(
       x, [this](const Tensor& w) { return kernels::pack_convolution(w, std::nullopt, shape); });
   layer.stride = shape.stride;  // the pack is shared by all who use the weight, at whatever stride
   layer.padding = shape.padding;
@@ -44,12 +74,26 @@ kernels::PackedConvolution Conv2d::packed(const Tensor& x) const {
   return layer;
 }
 
+// As Linear::beside; `down` is a convolution of the same shape, `up` works on each pixel.
+Tensor Conv2d::beside(const Tensor& x, const Tensor& y) const {
+  using Factors = Side<kernels::PackedConvolution>;
+  const auto& side = weight.kept<Factors>(x, [&]() -> Factors {
+    const auto [up, down] = weight.low_rank_factors();
+    return {kernels::pack_convolution(down.to(x.options()), std::nullopt, shape),
+            kernels::pack_linear(up.to(x.options()))};
+  });
+  const auto pixels = [](const Tensor& image) { return image.permute({0, 2, 3, 1}).contiguous(); };
+  return kernels::linear_add(side.up, pixels(kernels::convolution(side.down, x)), pixels(y)).permute({0, 3, 1, 2});
+}
+
 Tensor Conv2d::operator()(const Tensor& x, Activation activation) const {
-  return kernels::convolution(packed(x), x, activation);
+  if (!weight.has_low_rank_patches()) return kernels::convolution(packed(x), x, activation);
+  return kernels::activate(beside(x, kernels::convolution(packed(x), x)), activation);
 }
 
 Tensor Conv2d::add(const Tensor& x, const Tensor& residual) const {
-  return kernels::convolution_add(packed(x), x, residual);
+  const Tensor y = kernels::convolution_add(packed(x), x, residual);
+  return weight.has_low_rank_patches() ? beside(x, y) : y;
 }
 
 }  // namespace easel::nn

@@ -1,5 +1,6 @@
 // Linear layers and 2-d convolutions: a struct made from Weights, a call on x. Weights follow x: its device, its dtype.
 #pragma once
+#include "nn/kept.h"
 #include "tensor/kernels/convolution.h"
 #include "tensor/kernels/linear.h"
 #include "tensor/weights.h"
@@ -16,6 +17,8 @@ struct Linear {
   Tensor operator()(const Tensor& x, Activation activation = Activation::kNone) const;
   Tensor add(const Tensor& x, const Tensor& residual) const;  // y + residual
   Tensor geglu(const Tensor& x) const;                        // y = [a, g] -> a * gelu(g), [..., out / 2]
+  // y, remembered as long as x lives: for what comes again unchanged at every step. Nobody may write to it.
+  Tensor kept(const Tensor& x) const;
 
   int64_t in() const { return weight.size(1); }
   int64_t out() const { return weight.size(0); }
@@ -25,6 +28,8 @@ struct Linear {
 
  private:
   kernels::PackedLinear packed(const Tensor& x) const;
+  Tensor beside(const Tensor& x, const Tensor& y) const;
+  Kept kept_;
 };
 
 // x [B, in, H, W] -> [B, out, H', W'], channels-last. W is "weight" [out, in, kh, kw], b is "bias", where there is one.
@@ -44,6 +49,7 @@ struct Conv2d {
 
  private:
   kernels::PackedConvolution packed(const Tensor& x) const;
+  Tensor beside(const Tensor& x, const Tensor& y) const;
 };
 
 }  // namespace easel::nn

@@ -72,6 +72,8 @@ struct Source {
   std::span<const std::byte> mapped;  // its bytes in a mapped file, empty where they are in memory
   std::optional<at::ScalarType> held;
   std::vector<Patch> patches;
+  // Bytes read so far; a weight and what patches make of it count together.
+  std::shared_ptr<std::atomic<uint64_t>> moved = std::make_shared<std::atomic<uint64_t>>(0);
 };
 
 // Where in memory the file at `path` is mapped. Readers of some formats copy; what they copied to must not be let go.
@@ -109,14 +111,16 @@ class Mappings {
 
 // The one weight that everybody who takes it shares.
 struct Weight::Slot : Source {
-  explicit Slot(Source source) : Source(std::move(source)) {}
+  explicit Slot(Source source, std::shared_ptr<Slot> bare = {}) : Source(std::move(source)), bare(std::move(bare)) {}
 
-  std::mutex mutex;  // guards what follows
+  const std::shared_ptr<Slot> bare;  // the weight without its patches, where all of them are of low rank
+  std::mutex mutex;                  // guards what follows
   std::map<std::pair<at::ScalarType, std::string>, Tensor> kept;
   std::map<std::tuple<std::type_index, at::ScalarType, std::string>, std::shared_ptr<const void>> packed;
 
   Tensor at_rest() const {
     auto weight = read();
+    *moved += weight.nbytes();
     if (held) weight = weight.to(*held);
     if (patches.empty()) return weight;
     weight = weight.to(at::kFloat);
@@ -141,6 +145,12 @@ int64_t Weight::size(int64_t dim) const { return slot_->sizes.at(dim < 0 ? dim +
 at::ScalarType Weight::file_dtype() const { return slot_->dtype; }
 Tensor Weight::at_rest() const { return slot_->at_rest(); }
 
+Tensor Weight::rows(const Tensor& ids) const {
+  if (!slot_->patches.empty()) return at_rest().index_select(0, ids);
+  const Tensor found = slot_->read().index_select(0, ids);
+  return slot_->held ? found.to(*slot_->held) : found;
+}
+
 Tensor Weight::as(at::ScalarType dtype, at::Device device) const {
   std::lock_guard lock(slot_->mutex);
   auto& kept = slot_->kept[{dtype, device.str()}];
@@ -161,6 +171,39 @@ std::shared_ptr<const void> Weight::packed_as(std::type_index type, const Tensor
   }
   return packed;
 }
+
+bool Weight::has_low_rank_patches() const { return slot_->bare != nullptr; }
+
+Weight Weight::unpatched() const { return Weight(slot_->bare ? slot_->bare : slot_); }
+
+std::pair<Tensor, Tensor> Weight::low_rank_factors() const {
+  std::vector<Tensor> ups, downs;
+  auto shape = slot_->sizes;
+  for (const auto& patch : slot_->patches) {
+    auto [up, down] = patch.low_rank->factors();
+    shape[0] = down.size(0);
+    ups.push_back(up);
+    downs.push_back(down.reshape(shape));
+  }
+  return {at::cat(ups, 1), at::cat(downs)};
+}
+
+namespace {
+
+// Whether layers may add the patches to what they compute instead of changing the weight. Weights that are held in a
+// coarse dtype are rounded with their patches, as ComfyUI does.
+bool fits_beside(const Source& source) {
+  if (source.held || source.sizes.size() < 2) return false;
+  int64_t in = 1, rank = 0;
+  for (size_t i = 1; i < source.sizes.size(); ++i) in *= source.sizes[i];
+  for (const auto& patch : source.patches) {
+    if (!patch.low_rank || patch.low_rank->out != source.sizes[0] || patch.low_rank->in != in) return false;
+    rank += patch.low_rank->rank;
+  }
+  return rank > 0 && rank <= std::min(source.sizes[0], in);  // beyond that it is no less work than the weight
+}
+
+}  // namespace
 
 struct Weights::Table {
   std::string origin;
@@ -199,44 +242,6 @@ Weights::Weights(TensorFilePtr file, const std::string& prefix, std::optional<at
   auto table = std::make_shared<Table>(*table_);
   table->file_prefix = prefix;
   table_ = table;
-}
-
-Weights::Weights(const std::map<std::string, Tensor>& tensors, std::string origin)
-    : used_(std::make_shared<std::set<std::string>>()) {
-  auto table = std::make_shared<Table>();
-  table->origin = std::move(origin);
-  for (const auto& [name, tensor] : tensors) {
-    Source source{.name = name,
-                  .file_name = name,
-                  .sizes = tensor.sizes().vec(),
-                  .dtype = tensor.scalar_type(),
-                  .read = [tensor = tensor] { return tensor; }};
-    table->slots.emplace(name, std::make_shared<Weight::Slot>(std::move(source)));
-  }
-  table_ = table;
-}
-
-Weights Weights::operator/(const std::string& name) const {
-  auto below = *this;
-  below.prefix_ += name + ".";
-  return below;
-}
-
-namespace {
-
-size_t edit_distance(const std::string& a, const std::string& b) {
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), 0);
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t replaced = diagonal + (a[i - 1] != b[j - 1]);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
-    }
-  }
-  return row.back();
 }
 
 Weights Weights::split(const TensorFilePtr& file, const Split& parts, std::optional<at::ScalarType> held) {
@@ -280,6 +285,44 @@ Weights Weights::joined(const Weights& more) const {
   both.table_ = table;
   both.used_ = std::make_shared<std::set<std::string>>();
   return both;
+}
+
+Weights::Weights(const std::map<std::string, Tensor>& tensors, std::string origin)
+    : used_(std::make_shared<std::set<std::string>>()) {
+  auto table = std::make_shared<Table>();
+  table->origin = std::move(origin);
+  for (const auto& [name, tensor] : tensors) {
+    Source source{.name = name,
+                  .file_name = name,
+                  .sizes = tensor.sizes().vec(),
+                  .dtype = tensor.scalar_type(),
+                  .read = [tensor = tensor] { return tensor; }};
+    table->slots.emplace(name, std::make_shared<Weight::Slot>(std::move(source)));
+  }
+  table_ = table;
+}
+
+Weights Weights::operator/(const std::string& name) const {
+  auto below = *this;
+  below.prefix_ += name + ".";
+  return below;
+}
+
+namespace {
+
+size_t edit_distance(const std::string& a, const std::string& b) {
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), 0);
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t replaced = diagonal + (a[i - 1] != b[j - 1]);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
+    }
+  }
+  return row.back();
 }
 
 }  // namespace
@@ -356,18 +399,29 @@ Weights Weights::patched(const Patches& patches) const {
     if (found == table->slots.end()) continue;
     Source source = *found->second;
     source.patches.insert(source.patches.end(), list.begin(), list.end());
-    found->second = std::make_shared<Weight::Slot>(std::move(source));
+    auto bare = found->second->patches.empty() ? found->second : found->second->bare;
+    if (bare && !fits_beside(source)) bare = nullptr;
+    found->second = std::make_shared<Weight::Slot>(std::move(source), std::move(bare));
   }
   fresh.table_ = table;
   return fresh;
 }
 
+uint64_t Weights::bytes_moved() const {
+  uint64_t sum = 0;
+  if (!table_) return sum;
+  for (const auto& [_, slot] : table_->slots) sum += *slot->moved;
+  return sum;
+}
+
 void Weights::release() const {
   if (!table_) return;
-  for (const auto& [_, slot] : table_->slots) {
-    std::lock_guard lock(slot->mutex);
-    slot->kept.clear();
-    slot->packed.clear();
+  for (const auto& [_, owner] : table_->slots) {
+    for (auto slot = owner; slot; slot = slot->bare) {
+      std::lock_guard lock(slot->mutex);
+      slot->kept.clear();
+      slot->packed.clear();
+    }
   }
 }
 

@@ -48,7 +48,9 @@ CrossAttention::CrossAttention(const Weights& w, const UnetConfig& config)
 }
 
 Tensor CrossAttention::add(const Tensor& x, const Tensor& context, const Tensor& residual) const {
-  return to_out.add(kernels::attention(to_q(x), to_k(context), to_v(context), heads), residual);
+  const bool is_self = context.is_same(x);
+  const auto k = is_self ? to_k(x) : to_k.kept(context), v = is_self ? to_v(x) : to_v.kept(context);
+  return to_out.add(kernels::attention(to_q(x), k, v, heads), residual);
 }
 
 TransformerBlock::TransformerBlock(const Weights& w, const UnetConfig& config)
@@ -170,7 +172,7 @@ Tensor Unet::operator()(const NetInput& in, at::ScalarType dtype) const {
   check(in);
   auto x = in.concat.defined() ? at::cat({in.x, in.concat}, 1) : in.x;
   x = x.to(dtype).contiguous(at::MemoryFormat::ChannelsLast);
-  const auto context = in.context.to(dtype);
+  const auto context = contexts_.cast(in.context, dtype);
 
   auto emb = nn::timestep_embedding(in.timestep, model_width_).to(dtype);
   emb = time_out_(time_in_(emb, nn::Activation::kSilu));

@@ -32,7 +32,8 @@ struct ResBlock {
 
 struct CrossAttention {
   CrossAttention(const Weights& w, const UnetConfig& config);
-  // residual + attention of x [B, L, C] over context [B, T, D], or over x itself
+  // residual + attention of x [B, L, C] over context [B, T, D], or over x itself. What is made of a context is
+  // remembered while it lives.
   Tensor add(const Tensor& x, const Tensor& context, const Tensor& residual) const;
 
   nn::Linear to_q, to_k, to_v, to_out;
@@ -92,6 +93,7 @@ class Unet {
   void check(const NetInput& in) const;
 
   int64_t in_channels_ = 0, model_width_ = 0, context_width_ = 0;
+  nn::Kept contexts_;
   nn::Linear time_in_, time_out_;
   std::optional<nn::Linear> label_in_, label_out_;
   std::vector<Block> input_blocks_, output_blocks_;

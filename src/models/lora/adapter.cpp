@@ -63,12 +63,17 @@ std::optional<Patch> lora(const Module& m, double strength) {
     auto up = m.find(up_name), down = m.find(down_name);
     if (!up || !down) continue;
     const double scale = scale_of(m.alpha(), down->size(0));
-    return [=, up = *up, down = *down, mid = m.find(".lora_mid.weight"),
-            dora = m.find(".dora_scale")](const Tensor& weight) {
+    auto mid = m.find(".lora_mid.weight"), dora = m.find(".dora_scale");
+    auto apply = [=, up = *up, down = *down](const Tensor& weight) {
       auto inner = value(down);
       if (mid) inner = at::einsum("abkl,bi->aikl", {value(*mid), inner.flatten(1)});
       return added(weight, at::mm(matrix(up), inner.flatten(1)) * scale, strength, dora);
     };
+    if (mid || dora || up->dim() < 2 || down->dim() < 2) return Patch(apply);
+    auto factors = [=, up = *up, down = *down] { return std::pair(matrix(up) * (scale * strength), matrix(down)); };
+    const auto columns = [](const Weight& w) { return c10::multiply_integers(w.sizes().slice(1)); };
+    if (columns(*up) != down->size(0)) return Patch(apply);  // it does not fit, which apply says
+    return Patch(apply, LowRank{down->size(0), up->size(0), columns(*down), factors});
   }
   return std::nullopt;
 }
@@ -194,7 +199,9 @@ std::optional<Patch> replacement(const MaybeWeight& found) {
 
 // The patch with the weight scaled first, and with failures logged.
 Patch guarded(Patch patch, const Module& m, double strength_model) {
-  return [patch = std::move(patch), name = m.name, origin = m.file.origin(), strength_model](const Tensor& weight) {
+  auto low_rank = strength_model == 1 ? patch.low_rank : std::nullopt;
+  auto apply = [patch = std::move(patch), name = m.name, origin = m.file.origin(),
+                strength_model](const Tensor& weight) {
     const auto scaled = strength_model == 1 ? weight : weight * strength_model;
     try {
       return patch(scaled);
@@ -206,6 +213,7 @@ Patch guarded(Patch patch, const Module& m, double strength_model) {
       return scaled;
     }
   };
+  return Patch(std::move(apply), std::move(low_rank));
 }
 
 }  // namespace

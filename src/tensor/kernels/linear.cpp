@@ -36,7 +36,17 @@ Tensor onednn_pack(const Tensor& weight) {
   return op.call(weight, std::nullopt);
 }
 
-Tensor apply(const Tensor& x, Activation activation) {
+void check_input(const char* function, const PackedLinear& layer, const Tensor& x) {
+  if (x.dim() < 1 || x.size(-1) != layer.in || x.scalar_type() != layer.dtype) {
+    fail("{}: x is {} {}; the weight [{}, {}] {} wants a last dimension of {} and its own dtype", function,
+         c10::str(x.sizes()), c10::toString(x.scalar_type()), layer.out, layer.in, c10::toString(layer.dtype),
+         layer.in);
+  }
+}
+
+}  // namespace
+
+Tensor activate(const Tensor& x, Activation activation) {
   switch (activation) {
     case Activation::kNone:
       return x;
@@ -49,16 +59,6 @@ Tensor apply(const Tensor& x, Activation activation) {
   }
   return x;
 }
-
-void check_input(const char* function, const PackedLinear& layer, const Tensor& x) {
-  if (x.dim() < 1 || x.size(-1) != layer.in || x.scalar_type() != layer.dtype) {
-    fail("{}: x is {} {}; the weight [{}, {}] {} wants a last dimension of {} and its own dtype", function,
-         c10::str(x.sizes()), c10::toString(x.scalar_type()), layer.out, layer.in, c10::toString(layer.dtype),
-         layer.in);
-  }
-}
-
-}  // namespace
 
 bool can_pack(at::ScalarType dtype) {
   if (!at::globalContext().hasMKLDNN()) return false;
@@ -92,7 +92,7 @@ Tensor linear(const PackedLinear& layer, const Tensor& x, Activation activation)
     shape.back() = layer.out;
     return at::zeros(shape, x.options());
   }
-  if (!layer.packed) return apply(at::linear(x, layer.weight, layer.bias), activation);
+  if (!layer.packed) return activate(at::linear(x, layer.weight, layer.bias), activation);
   switch (activation) {
     case Activation::kNone:
       return onednn_linear(x, layer, "none", {});

@@ -5,6 +5,7 @@
 namespace easel::kernels {
 
 enum class Activation { kNone, kSilu, kGelu, kGeluTanh };
+Tensor activate(const Tensor& x, Activation activation);
 
 // A weight ready to be multiplied. It holds no reference to the tensor it was made of, except on other devices than the
 // CPU and for dtypes that oneDNN does not take, where `weight` is that tensor. Cheap to copy (shares its storage).
