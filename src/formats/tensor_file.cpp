@@ -65,6 +65,7 @@ TensorFilePtr open_tensor_file(const std::filesystem::path& path) {
   file.read(first.data(), static_cast<std::streamsize>(first.size()));
   first.resize(static_cast<size_t>(file.gcount()));
 
+  if (first.starts_with("GGUF")) return load_gguf(path);
   if (first.starts_with("PK")) return load_pickle(path);
   if (first.size() > 8 && first[8] == '{') return load_safetensors(path);
   if (first.starts_with('\x80')) return load_pickle(path);
@@ -74,11 +75,12 @@ TensorFilePtr open_tensor_file(const std::filesystem::path& path) {
          name);
   }
   if (first.starts_with('<')) fail("open_tensor_file: '{}' is a web page; perhaps the download wanted a login", name);
-  if (first.starts_with("GGUF")) fail("open_tensor_file: '{}' is a GGUF file; such files are not read yet", name);
   const std::string extension = path.extension().string();
   if (extension == ".safetensors" || extension == ".sft") return load_safetensors(path);  // says what is wrong with it
-  fail("open_tensor_file: '{}' ({} bytes) is neither safetensors nor a torch file; perhaps the download was cut short",
-       name, std::filesystem::file_size(path, error));
+  fail(
+      "open_tensor_file: '{}' ({} bytes) is neither safetensors nor GGUF nor a torch file; perhaps the download was "
+      "cut short",
+      name, std::filesystem::file_size(path, error));
 }
 
 TensorFileSummary describe(const TensorFile& file) {
@@ -87,6 +89,11 @@ TensorFileSummary describe(const TensorFile& file) {
     ++summary.tensors;
     summary.bytes += span.bytes.size();
     summary.dtypes[std::string(dtype_name(span.dtype))] += span.bytes.size();
+  }
+  for (const auto& [name, span] : file.quantised()) {
+    ++summary.tensors;
+    summary.bytes += span.bytes.size();
+    summary.dtypes[std::string(quant_block(span.quant).name)] += span.bytes.size();
   }
   return summary;
 }

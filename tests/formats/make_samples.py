@@ -1,9 +1,11 @@
-"""Writes tests/formats/data: torch.save files and, as safetensors, what must be read from them. Needs torch, safetensors."""
+"""Writes tests/formats/data: torch.save files and, as safetensors, what must be read from them. Needs torch, safetensors, gguf."""
 import argparse
 import collections
 import os
 import pathlib
 
+import gguf
+import numpy
 import torch
 from safetensors.torch import save_file
 
@@ -22,6 +24,41 @@ class Evil:
 
 def save(value, name, legacy=False):
     torch.save(value, OUT / name, _use_new_zipfile_serialization=not legacy)
+
+
+# Where in a block of these types the float16 scales lie; the rest may be any bits.
+SCALES = {"Q4_0": [0], "Q4_1": [0, 2], "Q5_0": [0], "Q5_1": [0, 2], "Q8_0": [0], "Q2_K": [80, 82], "Q3_K": [108], "Q4_K": [0, 2],
+          "Q5_K": [0, 2], "Q6_K": [208], "IQ4_NL": [0], "IQ4_XS": [0]}
+
+
+def save_gguf():
+    """One tensor of each packed type, 2 rows of 512, and in quantised.safetensors the numbers they stand for."""
+    random = numpy.random.default_rng(0)
+    writer = gguf.GGUFWriter(OUT / "quantised.gguf", "flux")
+    writer.add_uint32("a.count", 7)
+    writer.add_float32("a.half", 0.5)
+    writer.add_bool("a.yes", True)
+    writer.add_int64("a.least", -2**63)
+    writer.add_array("a.shape", [2, 512])
+    writer.add_array("a.words", ["fox", "狐"])
+    numbers = {}
+    for name, scales in SCALES.items():
+        kind = gguf.GGMLQuantizationType[name]
+        elements, size = gguf.GGML_QUANT_SIZES[kind]
+        blocks = random.integers(0, 256, (2, 512 // elements, size), dtype=numpy.uint8)
+        for at in scales:
+            blocks[..., at:at + 2] = random.uniform(-1, 1, blocks.shape[:2] + (1,)).astype(numpy.float16).view(numpy.uint8)
+        packed = blocks.reshape(2, -1)
+        writer.add_tensor(f"packed.{name}", packed, raw_dtype=kind)
+        numbers[f"packed.{name}"] = torch.from_numpy(gguf.quants.dequantize(packed, kind).copy())
+    plain = torch.arange(6, dtype=torch.float32).reshape(1, 2, 3) / 7
+    for name, value in {"f32": plain.numpy(), "f16": plain.half().numpy(), "i32": plain.int().numpy()}.items():
+        writer.add_tensor(name, value)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    save_file(numbers, OUT / "quantised.safetensors")
 
 
 def main():
@@ -62,6 +99,7 @@ def main():
 
     save({"state_dict": weights, "x": Evil()}, "evil.ckpt")
     save({"state_dict": weights, "x": Evil()}, "evil_legacy.ckpt", legacy=True)
+    save_gguf()
 
 
 if __name__ == "__main__":

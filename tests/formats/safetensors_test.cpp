@@ -195,7 +195,7 @@ TEST(OpenTensorFile, SaysWhatElseAFileIs) {
   };
   EXPECT_THAT(reason("a.safetensors", "version https://git-lfs.github.com/spec/v1\n"), HasSubstr("Git LFS"));
   EXPECT_THAT(reason("b.ckpt", "<!doctype html>"), HasSubstr("web page"));
-  EXPECT_THAT(reason("c.safetensors", "GGUF...."), HasSubstr("GGUF"));
+  EXPECT_THAT(reason("c.safetensors", "GGUF...."), HasSubstr("load_gguf"));
   EXPECT_THAT(reason("d.safetensors", ""), HasSubstr("cut short"));
   EXPECT_THAT(reason("e.bin", "garbage garbage garbage"), HasSubstr("neither"));
   EXPECT_THAT(reason("f.pt", "PK\x03\x04"), HasSubstr("zip"));
