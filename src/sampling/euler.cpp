@@ -62,4 +62,16 @@ Tensor sample_euler_cfg_pp(Walk& w) {
   return sample_euler_ancestral_cfg_pp(w);
 }
 
+Sampler euler_cfg_pp_sampler(bool alternative) {
+  return {.name = "euler_cfg_pp", .run = [alternative](Walk& w) {
+            for (int64_t i = 0; i < w.steps(); ++i) {
+              Tensor uncond;
+              const auto [sigma, next, denoised] = w.begin_step(i, &uncond);
+              w.x = alternative ? w.x + slope(w.x - denoised + uncond, sigma, denoised) * (next - sigma)
+                                : denoised + slope(w.x, sigma, uncond) * next;
+            }
+            return w.x;
+          }};
+}
+
 }  // namespace easel

@@ -1,308 +1,111 @@
 #include "sampling/guidance.h"
 
-#include <algorithm>
 #include <cmath>
-#include <limits>
-#include <numeric>
-
-#include "base/error.h"
 
 namespace easel {
 namespace {
 
-// Repeats (or cuts) along the first dimension until it has `batch` entries.
-Tensor to_batch(const Tensor& t, int64_t batch) {
-  if (t.size(0) == batch) {
-    return t;
+bool is_one(double cfg) { return std::abs(cfg - 1.0) <= 1e-9 * std::max(std::abs(cfg), 1.0); }
+
+// The patches of one run.
+class Run {
+ public:
+  Run(const ModelSampling& sampling, const GuidancePatches& patches) : sampling_(sampling), patches_(patches) {
+    for (const auto& begin : patches.before) {
+      before_.push_back(begin());
+    }
   }
-  std::vector<int64_t> times(t.dim(), 1);
-  times[0] = (batch + t.size(0) - 1) / t.size(0);
-  return t.repeat(times).narrow(0, 0, batch);
-}
 
-Tensor narrow(const Tensor& t, int64_t height, int64_t width, int64_t y, int64_t x) {
-  return t.narrow(-2, y, height).narrow(-1, x, width);
-}
+  bool keeps_negative() const { return patches_.keep_negative; }
 
-// Weight of an area without a mask: 1, falling linearly over at most 8 cells towards each edge that lies inside the
-// latent.
-Tensor feathered(int64_t height, int64_t width, int64_t y, int64_t x, const Tensor& latent) {
-  const auto ramp = [&](int64_t length, int64_t offset, int64_t whole) {
-    Tensor line = at::ones({length}, latent.options());
-    const int64_t fuzz = std::min<int64_t>(8, length / 4);
-    for (int64_t i = 0; i < fuzz; ++i) {
-      const double weight = 1.0 / static_cast<double>(fuzz) * static_cast<double>(i + 1);
-      if (offset != 0) {
-        line[i] *= weight;
-      }
-      if (offset + length < whole) {
-        line[length - 1 - i] *= weight;
+  // cond and uncond to the guided prediction; `uncond` may be undefined if it was not predicted.
+  Tensor mix(const Predictor& predictor, const Tensor& x, float sigma, double cfg, const Tensor& cond,
+             const Tensor& uncond, Tensor* uncond_out, bool with_before = true) const {
+    Guided step{predictor, sampling_, x, sigma, cfg, cond, uncond.defined() ? uncond : at::zeros_like(x)};
+    if (with_before) {
+      for (const auto& change : before_) {
+        change(step);
       }
     }
-    return line;
-  };
-  const Tensor rows = ramp(height, y, latent.size(-2)), columns = ramp(width, x, latent.size(-1));
-  return (rows.unsqueeze(1) * columns.unsqueeze(0)).reshape({1, 1, height, width});
-}
+    if (uncond_out) {
+      *uncond_out = step.uncond;
+    }
+    return finish(step, patches_.mix ? patches_.mix(step) : step.uncond + (step.cond - step.uncond) * cfg);
+  }
 
-// [N, h, w] (or [h, w]) of any size -> [N, H, W] of the latent's
-Tensor fit_mask(Tensor mask, const Tensor& latent) {
-  if (mask.dim() == 2) {
-    mask = mask.unsqueeze(0);
+  Tensor finish(const Guided& step, Tensor denoised) const {
+    for (const auto& change : patches_.after) {
+      denoised = change(step, denoised);
+    }
+    return denoised;
   }
-  if (mask.dim() != 3) {
-    fail("sampling: a conditioning's mask has {} dimensions; wanted [N, H, W]", mask.dim());
-  }
-  mask = mask.to(latent.device(), at::kFloat);
-  if (mask.size(1) != latent.size(-2) || mask.size(2) != latent.size(-1)) {
-    mask = at::upsample_bilinear2d(mask.unsqueeze(1), {latent.size(-2), latent.size(-1)}, false).squeeze(1);
-  }
-  return mask;
-}
 
-bool same_shape(const Tensor& a, const Tensor& b) {
-  return a.defined() == b.defined() && (!a.defined() || a.sizes() == b.sizes());
-}
+  const ModelSampling& sampling() const { return sampling_; }
 
-// Texts of different lengths go into one call when repeating their tokens to a common multiple costs at most 4 times
-// the shorter.
-bool contexts_fit(const Tensor& a, const Tensor& b) {
-  if (a.defined() != b.defined()) {
-    return false;
-  }
-  if (!a.defined() || a.sizes() == b.sizes()) {
-    return true;
-  }
-  if (a.dim() != 3 || b.dim() != 3 || a.size(0) != b.size(0) || a.size(2) != b.size(2)) {
-    return false;
-  }
-  return std::lcm(a.size(1), b.size(1)) / std::min(a.size(1), b.size(1)) <= 4;
+ private:
+  ModelSampling sampling_;
+  GuidancePatches patches_;
+  std::vector<GuidancePatches::Before> before_;
+};
+
+template <class F>
+Guide guide(std::vector<ConditioningList> sides, F step) {
+  return {std::move(sides), [step](const ModelSampling& sampling, const GuidancePatches& patches) -> Guidance {
+            return
+                [step, run = Run(sampling, patches)](const Predictor& predict, const Tensor& x, float sigma,
+                                                     Tensor* uncond) { return step(run, predict, x, sigma, uncond); };
+          }};
 }
 
 }  // namespace
 
-Denoiser make_denoiser(Network network, ModelSampling sampling) {
-  return [network = std::move(network), sampling = std::move(sampling)](const DenoiseInput& in) {
-    const Tensor output =
-        network({sampling.calculate_input(in.sigma, in.x), sampling.timestep(in.sigma), in.context, in.concat, in.y});
-    return sampling.calculate_denoised(in.sigma, output, in.x);
-  };
+Guide cfg_guide(ConditioningList positive, ConditioningList negative, double cfg) {
+  return guide({std::move(positive), std::move(negative)},
+               [cfg](const Run& run, const Predictor& predict, const Tensor& x, float sigma, Tensor* uncond) {
+                 const bool both = uncond || run.keeps_negative() || !is_one(cfg);
+                 const std::vector<Tensor> out = predict(x, sigma, {true, both});
+                 return run.mix(predict, x, sigma, cfg, out[0], out[1], uncond);
+               });
 }
 
-Guidance::Guidance(Denoiser denoiser, const ExtraInputs& extra, const ModelSampling& sampling,
-                   const ConditioningList& positive, const ConditioningList& negative, double cfg, const Tensor& latent)
-    : denoiser_(std::move(denoiser)), cfg_(cfg) {
-  for (const Conditioning& cond : positive) {
-    sides_[0].push_back(resolve(cond, extra, sampling, latent));
-  }
-  for (const Conditioning& cond : negative) {
-    sides_[1].push_back(resolve(cond, extra, sampling, latent));
-  }
-  match_areas(sides_[1], sides_[0]);
-  match_areas(sides_[0], sides_[1]);
+Guide basic_guide(ConditioningList positive) { return cfg_guide(std::move(positive), {}, 1.0); }
+
+Guide dual_cfg_guide(ConditioningList cond1, ConditioningList cond2, ConditioningList negative, double cfg_conds,
+                     double cfg_cond2_negative, bool nested) {
+  std::vector<ConditioningList> sides{std::move(negative), std::move(cond2), std::move(cond1)};
+  return guide(
+      std::move(sides), [=](const Run& run, const Predictor& predict, const Tensor& x, float sigma, Tensor* uncond) {
+        const bool always = nested || uncond || run.keeps_negative();
+        const bool with_negative = always || !is_one(cfg_cond2_negative);
+        const std::vector<Tensor> out = predict(x, sigma, {with_negative, with_negative || !is_one(cfg_conds), true});
+        const auto given = [&](size_t side) { return out[side].defined() ? out[side] : at::zeros_like(x); };
+        if (nested) {
+          const Tensor text = run.mix(predict, x, sigma, cfg_conds, out[2], out[1], uncond, false);
+          return out[0] + cfg_cond2_negative * (text - out[0]);
+        }
+        return run.mix(predict, x, sigma, cfg_cond2_negative, given(1), out[0], uncond, false) +
+               (out[2] - given(1)) * cfg_conds;
+      });
 }
 
-Guidance::Entry Guidance::resolve(const Conditioning& cond, const ExtraInputs& extra, const ModelSampling& sampling,
-                                  const Tensor& latent) const {
-  Entry out;
-  const int64_t batch = latent.size(0), rows = latent.size(-2), columns = latent.size(-1);
-  DenoiseInput inputs;
-  inputs.context = cond.cross_attn;
-  if (extra) {
-    extra(cond, latent, inputs);
-  }
-  for (auto [from, to] :
-       {std::pair(&inputs.context, &out.context), {&inputs.concat, &out.concat}, {&inputs.y, &out.y}}) {
-    if (from->defined()) {
-      *to = to_batch(*from, batch);
-    }
-  }
-
-  // As in ComfyUI, 0 and 1 mean before the first and after the last step
-  out.start_sigma =
-      cond.start_percent ? sampling.percent_to_sigma(*cond.start_percent) : std::numeric_limits<double>::infinity();
-  out.end_sigma = cond.end_percent ? sampling.percent_to_sigma(*cond.end_percent) : 0.0;
-  out.strength = cond.strength;
-
-  if (cond.area) {
-    const auto cells = [&](double value, int64_t whole) {
-      return static_cast<int64_t>(cond.area->is_fraction ? std::rint(value * static_cast<double>(whole)) : value);
-    };
-    out.area = {std::max<int64_t>(1, cells(cond.area->height, rows)),
-                std::max<int64_t>(1, cells(cond.area->width, columns)), cells(cond.area->y, rows),
-                cells(cond.area->x, columns)};
-  }
-  Tensor mask;
-  if (cond.mask.defined()) {
-    mask = fit_mask(cond.mask, latent);
-    if (cond.area_from_mask) {
-      const Tensor inside = mask.abs().amax(0).gt(0).to(at::kCPU);
-      const Tensor filled_rows = inside.any(1).nonzero(), filled_columns = inside.any(0).nonzero();
-      if (filled_rows.numel() == 0) {
-        out.area = Area{8, 8, 0, 0};
-      } else {
-        const int64_t top = filled_rows[0].item<int64_t>(), left = filled_columns[0].item<int64_t>();
-        out.area = Area{std::max<int64_t>(8, filled_rows[-1].item<int64_t>() - top + 1),
-                        std::max<int64_t>(8, filled_columns[-1].item<int64_t>() - left + 1), top, left};
-      }
-    }
-  }
-  if (out.area) {
-    Area& area = *out.area;
-    if (area.y < 0 || area.x < 0 || area.y >= rows || area.x >= columns) {
-      fail(
-          "sampling: a conditioning's area starts at row {}, column {} of a latent of {} by {}; perhaps the area was "
-          "set for a "
-          "larger picture",
-          area.y, area.x, rows, columns);
-    }
-    area.height = std::min(area.height, rows - area.y);
-    area.width = std::min(area.width, columns - area.x);
-  }
-  if (mask.defined()) {
-    if (out.area) {
-      mask = narrow(mask, out.area->height, out.area->width, out.area->y, out.area->x);
-    }
-    mask = mask.narrow(0, 0, std::min(mask.size(0), batch)) * cond.mask_strength;
-    out.weight = to_batch(mask, batch).unsqueeze(1) * cond.strength;
-  } else if (out.area) {
-    out.weight = feathered(out.area->height, out.area->width, out.area->y, out.area->x, latent) * cond.strength;
-  }
-  return out;
+Tensor perp_neg(const Tensor& positive, const Tensor& negative, const Tensor& empty, double cfg, double neg_scale) {
+  const Tensor pos = positive - empty, neg = negative - empty;
+  const Tensor parallel = (neg * pos).sum() / pos.norm().square() * pos;
+  return empty + cfg * (pos - (neg - parallel) * neg_scale);
 }
 
-// Guidance compares like with like: for every area on one side the other side gets an entry over the same area, with
-// the text of the smallest of its entries that contains it.
-void Guidance::match_areas(std::vector<Entry>& entries, const std::vector<Entry>& others) {
-  const auto size = [](const Entry& e) {
-    return e.area ? e.area->height * e.area->width : std::numeric_limits<int64_t>::max();
-  };
-  for (const Entry& other : others) {
-    if (!other.area) {
-      continue;
-    }
-    const Entry* smallest = nullptr;
-    for (const Entry& entry : entries) {
-      const bool contains = !entry.area || (entry.area->y <= other.area->y && entry.area->x <= other.area->x &&
-                                            entry.area->y + entry.area->height >= other.area->y + other.area->height &&
-                                            entry.area->x + entry.area->width >= other.area->x + other.area->width);
-      if (contains && (!smallest || size(entry) < size(*smallest))) {
-        smallest = &entry;
-      }
-    }
-    if (!smallest || smallest->area == other.area) {
-      continue;
-    }
-    Entry added = other;
-    added.context = smallest->context;
-    added.concat = smallest->concat;
-    added.y = smallest->y;
-    entries.push_back(std::move(added));
-  }
-}
-
-bool Guidance::can_batch(const Pending& a, const Pending& b) {
-  return a.x.sizes() == b.x.sizes() && contexts_fit(a.entry->context, b.entry->context) &&
-         same_shape(a.entry->concat, b.entry->concat) && same_shape(a.entry->y, b.entry->y);
-}
-
-Tensor Guidance::call(const std::vector<Pending>& batch, float sigma) const {
-  std::vector<Tensor> xs, contexts, concats, ys;
-  DenoiseInput in;
-  int64_t tokens = 1;
-  for (const Pending& p : batch) {
-    if (p.entry->context.defined() && p.entry->context.dim() == 3) {
-      tokens = std::lcm(tokens, p.entry->context.size(1));
-    }
-  }
-  for (const Pending& p : batch) {
-    const Entry& e = *p.entry;
-    in.sides.push_back(p.side);
-    xs.push_back(p.x);
-    if (e.context.defined()) {
-      const bool repeat = e.context.dim() == 3 && e.context.size(1) != tokens;
-      contexts.push_back(repeat ? e.context.repeat({1, tokens / e.context.size(1), 1}) : e.context);
-    }
-    if (e.concat.defined()) {
-      concats.push_back(e.area ? narrow(e.concat, e.area->height, e.area->width, e.area->y, e.area->x) : e.concat);
-    }
-    if (e.y.defined()) {
-      ys.push_back(e.y);
-    }
-  }
-  const auto join = [](const std::vector<Tensor>& parts) {
-    return parts.empty() ? Tensor() : parts.size() == 1 ? parts[0] : at::cat(parts);
-  };
-  in.x = join(xs);
-  in.sigma = at::full({in.x.size(0)}, sigma, in.x.options().dtype(at::kFloat));
-  in.context = join(contexts);
-  in.concat = join(concats);
-  in.y = join(ys);
-  return denoiser_(in);
-}
-
-Tensor Guidance::operator()(const Tensor& x, float sigma, Tensor* uncond) const {
-  const bool want_negative = uncond || std::abs(cfg_ - 1.0) > 1e-9 * std::max(std::abs(cfg_), 1.0);
-  std::vector<Pending> pending;
-  int64_t count[2] = {0, 0};
-  for (int side = 0; side <= (want_negative ? 1 : 0); ++side) {
-    for (const Entry& e : sides_[side]) {
-      if (e.active(sigma)) {
-        const Tensor part = e.area ? narrow(x, e.area->height, e.area->width, e.area->y, e.area->x) : x;
-        pending.push_back({&e, side, part});
-        ++count[side];
-      }
-    }
-  }
-
-  Tensor sum[2], weights[2];
-  const auto accumulate = [&](const Pending& p, const Tensor& denoised) {
-    const Entry& e = *p.entry;
-    if (count[p.side] == 1 && !e.area && !e.weight.defined()) {
-      sum[p.side] = denoised;  // alone over the whole latent: its weight cancels
-      return;
-    }
-    if (!sum[p.side].defined()) {
-      sum[p.side] = at::zeros_like(x);
-      weights[p.side] = at::full_like(x, 1e-37);  // so that an uncovered cell gives 0, not NaN
-    }
-    Tensor to = sum[p.side], total = weights[p.side];
-    if (e.area) {
-      to = narrow(to, e.area->height, e.area->width, e.area->y, e.area->x);
-      total = narrow(total, e.area->height, e.area->width, e.area->y, e.area->x);
-    }
-    if (e.weight.defined()) {
-      to.add_(denoised * e.weight);
-      total.add_(e.weight);
-    } else {
-      to.add_(denoised, e.strength);
-      total.add_(e.strength);
-    }
-  };
-
-  while (!pending.empty()) {
-    std::vector<Pending> batch, rest;
-    for (const Pending& p : pending) {
-      (can_batch(p, pending.front()) ? batch : rest).push_back(p);
-    }
-    std::reverse(batch.begin(), batch.end());  // ComfyUI's order: the negative side first
-    const std::vector<Tensor> parts = call(batch, sigma).chunk(static_cast<int64_t>(batch.size()));
-    for (size_t i = 0; i < batch.size(); ++i) {
-      accumulate(batch[i], parts[i]);
-    }
-    pending = std::move(rest);
-  }
-  for (int side = 0; side < 2; ++side) {
-    if (weights[side].defined()) {
-      sum[side].div_(weights[side]);
-    } else if (!sum[side].defined() && (side == 0 || want_negative)) {
-      sum[side] = at::zeros_like(x);  // no entry applies at this sigma
-    }
-  }
-  if (uncond) {
-    *uncond = sum[1];
-  }
-  return want_negative ? sum[1] + (sum[0] - sum[1]) * cfg_ : sum[0];
+Guide perp_neg_guide(ConditioningList positive, ConditioningList negative, ConditioningList empty, double cfg,
+                     double neg_scale) {
+  std::vector<ConditioningList> sides{std::move(positive), std::move(negative), std::move(empty)};
+  return guide(std::move(sides),
+               [=](const Run& run, const Predictor& predict, const Tensor& x, float sigma, Tensor* uncond) {
+                 const std::vector<Tensor> out = predict(x, sigma, {true, true, true});
+                 if (uncond) {
+                   *uncond = out[1];
+                 }
+                 return run.finish({predict, run.sampling(), x, sigma, cfg, out[0], out[1]},
+                                   perp_neg(out[0], out[1], out[2], cfg, neg_scale));
+               });
 }
 
 }  // namespace easel

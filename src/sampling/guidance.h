@@ -1,66 +1,57 @@
-// Classifier-free guidance over lists of conditionings: which model calls are made, batched how, and how they are
-// combined.
+// Guidance: how the predictions for several prompts become one, and what models lay over that.
 #pragma once
-#include "sampling/conditioning.h"
-#include "sampling/model_sampling.h"
-#include "sampling/network.h"
+#include "sampling/predictor.h"
+#include "sampling/schedulers.h"
 
 namespace easel {
 
-// One model call in sigma space.
-struct DenoiseInput {
-  Tensor x;      // [B, C, H, W] noisy latent, unscaled
-  Tensor sigma;  // [B] float32
-  Tensor context, concat, y;
-  std::vector<int> sides;  // one per B / batch: 0 positive, 1 negative
+// One step as patches see it. Tensors are [B, C, H, W]; a prediction is the denoised latent.
+struct Guided {
+  const Predictor& predictor;
+  const ModelSampling& sampling;
+  const Tensor& x;  // noisy, unscaled
+  float sigma;
+  double cfg;
+  Tensor cond, uncond;  // uncond is zeros where it was not asked for
 };
-using Denoiser = std::function<Tensor(const DenoiseInput&)>;  // the denoised latent, [B, C, H, W]
 
-// Adds y and concat ([1 or B, C', H, W] of the whole latent) to a call, from one conditioning. Asked once a run.
-using ExtraInputs = std::function<void(const Conditioning&, const Tensor& latent, DenoiseInput&)>;
+// What nodes change about a model's guidance. A value: copied with the model, added to in the copy.
+struct GuidancePatches {
+  using Mix = std::function<Tensor(const Guided&)>;
+  using Before = std::function<void(Guided&)>;
+  using After = std::function<Tensor(const Guided&, const Tensor& denoised)>;
 
-// input scaling, network, prediction -> denoised
-Denoiser make_denoiser(Network network, ModelSampling sampling);
-
-class Guidance {
- public:
-  // latent: [B, C, H, W], the shape that areas and masks are resolved against. extra may be empty.
-  Guidance(Denoiser denoiser, const ExtraInputs& extra, const ModelSampling& sampling, const ConditioningList& positive,
-           const ConditioningList& negative, double cfg, const Tensor& latent);
-
-  // x: [B, C, H, W] at noise level sigma. Returns uncond + cfg * (cond - uncond) (Ho & Salimans 2022). With cfg 1 the
-  // negative side is skipped, unless `uncond` asks for it: then *uncond is the negative side's own prediction.
-  Tensor operator()(const Tensor& x, float sigma, Tensor* uncond = nullptr) const;
-
- private:
-  struct Area {  // latent cells
-    int64_t height, width, y, x;
-    bool operator==(const Area&) const = default;
-  };
-  // A conditioning resolved against the latent and the schedule.
-  struct Entry {
-    Tensor context, concat, y;  // first dimension B; concat over the whole latent
-    std::optional<Area> area;
-    Tensor weight;  // [B or 1, 1, h, w] over the area; undefined: the plain number `strength`
-    double strength = 1.0;
-    double start_sigma = 0, end_sigma = 0;  // active while end <= sigma <= start
-    bool active(float sigma) const { return sigma <= start_sigma && sigma >= end_sigma; }
-  };
-  struct Pending {
-    const Entry* entry;
-    int side;
-    Tensor x;  // the entry's part of the latent
-  };
-
-  Entry resolve(const Conditioning& cond, const ExtraInputs& extra, const ModelSampling& sampling,
-                const Tensor& latent) const;
-  static void match_areas(std::vector<Entry>& entries, const std::vector<Entry>& others);
-  static bool can_batch(const Pending& a, const Pending& b);
-  Tensor call(const std::vector<Pending>& batch, float sigma) const;
-
-  Denoiser denoiser_;
-  std::vector<Entry> sides_[2];  // positive, negative
-  double cfg_;
+  Mix mix;  // in place of uncond + cfg (cond - uncond)
+  // Change cond and uncond before they are mixed. Made anew for every run, as some remember the step before.
+  std::vector<std::function<Before()>> before;
+  std::vector<After> after;    // change the result
+  bool keep_negative = false;  // predict the negative side at cfg 1, too
+  // The mask of what is repainted ([B, C, H, W], 1 = repaint), changed for a step of the run along `sigmas`.
+  std::function<Tensor(const Tensor& mask, float sigma, const Sigmas& sigmas, const ModelSampling&)> mask;
 };
+
+// One run's guidance: x at sigma to the denoised latent; *uncond, if asked for, gets the negative side's own
+// prediction.
+using Guidance = std::function<Tensor(const Predictor&, const Tensor& x, float sigma, Tensor* uncond)>;
+
+// What a GUIDER does with its prompts.
+struct Guide {
+  std::vector<ConditioningList> sides;
+  std::function<Guidance(const ModelSampling&, const GuidancePatches&)> begin;
+};
+
+// Classifier-free guidance (Ho & Salimans 2022): uncond + cfg (cond - uncond). The negative side is skipped at cfg 1.
+Guide cfg_guide(ConditioningList positive, ConditioningList negative, double cfg);
+// No guidance.
+Guide basic_guide(ConditioningList positive);
+// Two positive prompts (Brooks et al. 2023, "InstructPix2Pix", section 3.2.1); nested: the second guides what the first
+// two gave.
+Guide dual_cfg_guide(ConditioningList cond1, ConditioningList cond2, ConditioningList negative, double cfg_conds,
+                     double cfg_cond2_negative, bool nested);
+// Only what of the negative prompt is perpendicular to the positive one (Armandpour et al. 2023, "Perp-Neg").
+Guide perp_neg_guide(ConditioningList positive, ConditioningList negative, ConditioningList empty, double cfg,
+                     double neg_scale);
+// The same combination of predictions, for a patch's mix.
+Tensor perp_neg(const Tensor& positive, const Tensor& negative, const Tensor& empty, double cfg, double neg_scale);
 
 }  // namespace easel

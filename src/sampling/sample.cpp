@@ -46,18 +46,27 @@ Tensor fit_noise_mask(const Tensor& mask, const Tensor& latent) {
 // What the mask leaves alone is held to the original latent: noised to the current level on the way in, restored on the
 // way out.
 struct Inpaint {
-  const ModelSampling& sampling;
+  const SampleModel& model;
+  const Sigmas& sigmas;
   Tensor mask, noise, latent;  // all [B, C, H, W]; mask undefined: repaint everything
 
+  Tensor mask_at(float sigma) const {
+    return model.patches.mask ? model.patches.mask(mask, sigma, sigmas, model.sampling) : mask;
+  }
   Tensor before(const Tensor& x, float sigma) const {
     if (!mask.defined()) {
       return x;
     }
-    const Tensor kept = sampling.noise_scaling(at::scalar_tensor(sigma, noise.options()), noise, latent);
-    return x * mask + kept * (1 - mask);
+    const Tensor kept = model.sampling.noise_scaling(at::scalar_tensor(sigma, noise.options()), noise, latent);
+    const Tensor now = mask_at(sigma);
+    return x * now + kept * (1 - now);
   }
-  Tensor after(const Tensor& denoised) const {
-    return mask.defined() ? denoised * mask + latent * (1 - mask) : denoised;
+  Tensor after(const Tensor& denoised, float sigma) const {
+    if (!mask.defined()) {
+      return denoised;
+    }
+    const Tensor now = mask_at(sigma);
+    return denoised * now + latent * (1 - now);
   }
 };
 
@@ -132,8 +141,8 @@ Tensor sample(const SampleRequest& r) {
     }
     sigmas.erase(sigmas.begin(), sigmas.begin() + static_cast<std::ptrdiff_t>(std::max<int64_t>(*r.start_step, 0)));
   }
-  return sample_custom({r.model, r.positive, r.negative, r.cfg, make_sampler(r.sampler), std::move(sigmas), r.noise,
-                        r.latent_image, r.noise_mask, r.seed, r.callback});
+  return sample_custom({r.model, cfg_guide(r.positive, r.negative, r.cfg), make_sampler(r.sampler), std::move(sigmas),
+                        r.noise, r.latent_image, r.noise_mask, r.seed, r.callback});
 }
 
 Tensor sample_custom(const CustomRequest& r) {
@@ -141,8 +150,8 @@ Tensor sample_custom(const CustomRequest& r) {
   if (r.sigmas.empty()) {
     return r.latent_image.defined() ? r.latent_image : at::zeros_like(r.noise);
   }
-  if (!r.sampler.run) {
-    fail("sample_custom: no sampler was given");
+  if (!r.sampler.run || !r.guide.begin) {
+    fail("sample_custom: no sampler or no guide was given");
   }
   const Tensor noise = r.noise.to(at::kFloat);
   Tensor latent = at::zeros_like(noise);
@@ -157,9 +166,10 @@ Tensor sample_custom(const CustomRequest& r) {
   }
 
   const ModelSampling& sampling = r.model.sampling;
-  const Guidance guidance(r.model.denoiser ? r.model.denoiser : make_denoiser(r.model.network, sampling),
-                          r.model.extra_inputs, sampling, r.positive, r.negative, r.cfg, latent);
-  Inpaint inpaint{sampling, {}, noise, latent};
+  const Predictor predictor(r.model.denoiser ? r.model.denoiser : make_denoiser(r.model.network, sampling),
+                            r.model.extra_inputs, sampling, r.guide.sides, latent);
+  const Guidance guidance = r.guide.begin(sampling, r.model.patches);
+  Inpaint inpaint{r.model, r.sigmas, {}, noise, latent};
   if (r.noise_mask.defined()) {
     inpaint.mask = fit_noise_mask(r.noise_mask, latent);
     if (r.sampler.fresh_inpaint_noise) {
@@ -172,7 +182,7 @@ Tensor sample_custom(const CustomRequest& r) {
   const auto sigma = [&](float value) { return at::scalar_tensor(value, noise.options()); };
   Walk walk{
       .model = [&](const Tensor& x, float s,
-                   Tensor* uncond) { return inpaint.after(guidance(inpaint.before(x, s), s, uncond)); },
+                   Tensor* uncond) { return inpaint.after(guidance(predictor, inpaint.before(x, s), s, uncond), s); },
       .x = sampling.noise_scaling(sigma(first), noise, latent, from_top),
       .sigmas = r.sigmas,
       .sampling = sampling,

@@ -23,6 +23,7 @@ struct SampleModel {
   std::function<Tensor(const Tensor&)> process_in;   // VAE latent -> model latent; empty: the same
   std::function<Tensor(const Tensor&)> process_out;  // model latent -> VAE latent; empty: the same
   ExtraInputs extra_inputs;                          // y, concat from a conditioning; empty: only cross_attn is used
+  GuidancePatches patches;
   Denoiser denoiser;  // in place of network, for a model that denoises in sigma space by itself; usually empty
 };
 
@@ -48,8 +49,7 @@ Tensor sample(const SampleRequest& request);
 
 struct CustomRequest {
   SampleModel model;
-  ConditioningList positive, negative;
-  double cfg = 8.0;
+  Guide guide;
   Sampler sampler;  // make_sampler(name)
   Sigmas sigmas;    // descending; empty: the latent is returned unchanged
   Tensor noise, latent_image, noise_mask;
@@ -57,7 +57,7 @@ struct CustomRequest {
   SampleCallback callback;
 };
 
-// SamplerCustom: the given sampler along the given sigmas, guided by cfg.
+// SamplerCustomAdvanced: the given sampler along the given sigmas.
 Tensor sample_custom(const CustomRequest& request);
 
 // KSampler's schedule: the penultimate sigma is dropped for some samplers; denoise < 1 keeps the end of a longer

@@ -60,7 +60,7 @@ struct Walk {
 
 struct Sampler {
   std::string name;
-  Tensor (*run)(Walk&) = nullptr;
+  std::function<Tensor(Walk&)> run;
   SamplerOptions options;
   bool fresh_inpaint_noise = false;  // ddim: the kept region is renoised with its own draw
 };
@@ -71,5 +71,12 @@ bool has_sampler(std::string_view name);
 
 // Throws Error on an unknown name.
 Sampler make_sampler(std::string_view name);
+
+// CFG++ by Euler's method without ancestral noise; `alternative` keeps x and exchanges the two estimates' difference.
+Sampler euler_cfg_pp_sampler(bool alternative);
+
+// LCM in which the latent grows to `ratio` times its size over the first `steps` steps (0: half of them).
+using ResizeLatent = std::function<Tensor(const Tensor& x, int64_t width, int64_t height)>;
+Sampler lcm_upscale_sampler(double ratio, int64_t steps, ResizeLatent resize);
 
 }  // namespace easel

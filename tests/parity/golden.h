@@ -87,12 +87,12 @@ class Golden {
     return view_of(file_, *span);
   }
 
-  // Expects `mine` to be the recorded output `name` of `test`.
-  void compare(const Json& test, const std::string& name, const Tensor& mine) {
+  // Expects `mine` to be the recorded output `name` of `test`, within `allowance` times the group's tolerance.
+  void compare(const Json& test, const std::string& name, const Tensor& mine, double allowance = 1) {
     const auto& key = test.at("outputs").at(name).at("tensor").get_ref<const std::string&>();
-    compare(key, mine, tensor(key));
+    compare(key, mine, tensor(key), allowance);
   }
-  void compare(const std::string& label, const Tensor& mine, const Tensor& golden) {
+  void compare(const std::string& label, const Tensor& mine, const Tensor& golden, double allowance = 1) {
     if (mine.sizes() != golden.sizes()) {
       std::ostringstream shapes;
       shapes << mine.sizes() << " instead of " << golden.sizes();
@@ -105,10 +105,11 @@ class Golden {
     const double largest = difference.numel() ? difference.max().item<double>() : 0;
     const double relative =
         difference.norm().item<double>() / std::max(b.nan_to_num(0, 0, 0).norm().item<double>(), 1e-30);
-    const bool within = (difference <= atol_ + rtol_ * b.abs()).logical_or(same).all().item<bool>();
+    const bool within = (difference <= allowance * (atol_ + rtol_ * b.abs())).logical_or(same).all().item<bool>();
     const bool ok = within && relative <= relative_l2_;
     rows_.push_back(fmt::format("{:<44} {:12.3g} {:12.3g} {:>22}  {}", label, largest, relative,
-                                fmt::format("{:g}+{:g}x, l2 {:g}", atol_, rtol_, relative_l2_), ok ? "ok" : "FAIL"));
+                                fmt::format("{:g}+{:g}x, l2 {:g}", allowance * atol_, allowance * rtol_, relative_l2_),
+                                ok ? "ok" : "FAIL"));
     EXPECT_TRUE(ok) << group_ << " " << label << ": largest difference " << largest << ", relative l2 " << relative;
   }
 

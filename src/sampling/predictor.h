@@ -1,0 +1,73 @@
+// Predictions of a denoiser for lists of conditionings: which model calls are made, batched how, and how areas and
+// masks are put together.
+#pragma once
+#include "sampling/conditioning.h"
+#include "sampling/model_sampling.h"
+#include "sampling/network.h"
+
+namespace easel {
+
+// One model call in sigma space.
+struct DenoiseInput {
+  Tensor x;      // [B, C, H, W] noisy latent, unscaled
+  Tensor sigma;  // [B] float32
+  Tensor context, concat, y;
+  std::vector<int> sides;  // one per B / batch: which list it is for
+};
+using Denoiser = std::function<Tensor(const DenoiseInput&)>;  // the denoised latent, [B, C, H, W]
+
+// Adds y and concat ([1 or B, C', H, W] of the whole latent) to a call, from one conditioning. Asked once a run.
+using ExtraInputs = std::function<void(const Conditioning&, const Tensor& latent, DenoiseInput&)>;
+
+// input scaling, network, prediction -> denoised
+Denoiser make_denoiser(Network network, ModelSampling sampling);
+
+class Predictor {
+ public:
+  // sides: lists of conditionings that are predicted together. latent: [B, C, H, W], the shape that areas and masks are
+  // resolved against. extra may be empty.
+  Predictor(Denoiser denoiser, ExtraInputs extra, ModelSampling sampling, const std::vector<ConditioningList>& sides,
+            Tensor latent);
+
+  // The denoised latent for every wanted side, [B, C, H, W]; the others stay undefined. x: [B, C, H, W] at noise level
+  // sigma.
+  std::vector<Tensor> operator()(const Tensor& x, float sigma, const std::vector<bool>& wanted) const;
+  // The same for one more list.
+  Tensor operator()(const Tensor& x, float sigma, const ConditioningList& list) const;
+
+ private:
+  struct Area {  // latent cells
+    int64_t height, width, y, x;
+    bool operator==(const Area&) const = default;
+  };
+  // A conditioning resolved against the latent and the schedule.
+  struct Entry {
+    Tensor context, concat, y;  // first dimension B; concat over the whole latent
+    std::optional<Area> area;
+    Tensor weight;  // [B or 1, 1, h, w] over the area; undefined: the plain number `strength`
+    double strength = 1.0;
+    double start_sigma = 0, end_sigma = 0;  // active while end <= sigma <= start
+    bool active(float sigma) const { return sigma <= start_sigma && sigma >= end_sigma; }
+  };
+  using Side = std::vector<Entry>;
+  struct Pending {
+    const Entry* entry;
+    int side;
+    Tensor x;  // the entry's part of the latent
+  };
+
+  Entry resolve(const Conditioning& cond) const;
+  Side resolve(const ConditioningList& list) const;
+  static void match_areas(Side& entries, const Side& others);
+  static bool can_batch(const Pending& a, const Pending& b);
+  Tensor call(const std::vector<Pending>& batch, float sigma) const;
+  std::vector<Tensor> predict(const std::vector<const Side*>& sides, const Tensor& x, float sigma) const;
+
+  Denoiser denoiser_;
+  ExtraInputs extra_;
+  ModelSampling sampling_;
+  Tensor latent_;
+  std::vector<Side> sides_;
+};
+
+}  // namespace easel
