@@ -23,17 +23,37 @@ void Database::run(const char* sql) {
   if (code != SQLITE_OK) raise(handle_.get(), code, fmt::format("running '{:.60}'", sql));
 }
 
-Statement::Statement(const Database& database, const char* sql) : database_(database.handle()) {
+Statement::Statement(Database& database, const char* literal) : database_(database), literal_(literal) {
+  if (auto& idle = database_.idle_[literal]; !idle.empty()) {
+    handle_ = std::move(idle.back());
+    idle.pop_back();
+  } else {
+    handle_ = prepare(database.handle(), literal, SQLITE_PREPARE_PERSISTENT);
+  }
+}
+
+Statement::Statement(Database& database, const std::string& sql)
+    : database_(database), literal_(nullptr), handle_(prepare(database.handle(), sql.c_str(), 0)) {}
+
+Statement::~Statement() {
+  if (!literal_) return;
+  sqlite3_reset(handle_.get());
+  sqlite3_clear_bindings(handle_.get());
+  database_.idle_[literal_].push_back(std::move(handle_));
+}
+
+Database::Prepared Statement::prepare(sqlite3* database, const char* sql, unsigned flags) {
   sqlite3_stmt* made = nullptr;
-  const int code = sqlite3_prepare_v2(database_, sql, -1, &made, nullptr);
-  handle_.reset(made);
-  if (code != SQLITE_OK) raise(database_, code, fmt::format("preparing '{:.60}'", sql));
+  const int code = sqlite3_prepare_v3(database, sql, -1, flags, &made, nullptr);
+  Database::Prepared prepared(made);
+  if (code != SQLITE_OK) raise(database, code, fmt::format("preparing '{:.60}'", sql));
+  return prepared;
 }
 
 bool Statement::step() {
   const int code = sqlite3_step(handle_.get());
   if (code == SQLITE_ROW) return true;
-  if (code != SQLITE_DONE) raise(database_, code, fmt::format("running '{:.60}'", sqlite3_sql(handle_.get())));
+  if (code != SQLITE_DONE) raise(database_.handle(), code, fmt::format("running '{:.60}'", sqlite3_sql(handle_.get())));
   return false;
 }
 
@@ -43,7 +63,7 @@ std::string Statement::text(int column) const {
 }
 
 void Statement::check(int code) const {
-  if (code != SQLITE_OK) raise(database_, code, "binding a value");
+  if (code != SQLITE_OK) raise(database_.handle(), code, "binding a value");
 }
 void Statement::bind_one(int index, std::string_view value) {
   check(sqlite3_bind_text64(handle_.get(), index, value.data() ? value.data() : "", value.size(), SQLITE_TRANSIENT,

@@ -22,6 +22,7 @@ struct Submission {
   std::string outputs;           // JSON array of node ids to execute
   int64_t created = 0;           // ms since 1970
   std::string workflow_id;       // extra_pnginfo.workflow.id, "" for none
+  std::string owner;             // the user whose token came; "" where there are none
 };
 
 struct Job {
@@ -29,7 +30,12 @@ struct Job {
   double number = 0;
   std::string prompt, extra_data, outputs;
   int attempt = 0;  // how often it was taken; also the token that finish() must show
+  std::string owner;
+  int64_t seq = 0;  // of its row: never given twice in one database
 };
+
+// Whose jobs are meant: one user's, or everybody's.
+using Owner = std::optional<std::string>;
 
 // What lists of jobs show of one that has ended, without its long texts.
 struct Summary {
@@ -61,6 +67,7 @@ struct JobLine {
   std::string state;  // "pending", "in_progress" or one of Summary's
   int64_t created = 0, started = 0, ended = 0;
   std::string workflow_id, details = "{}";
+  std::string owner;
 };
 
 struct JobFilter {
@@ -69,6 +76,7 @@ struct JobFilter {
   bool by_duration = false;         // instead of by the time of creation
   bool ascending = false;
   int64_t limit = -1, offset = 0;  // a negative limit: all
+  Owner owner;
 };
 
 struct JobPage {
@@ -86,7 +94,7 @@ struct QueuedJob {
 enum class Acceptance {
   queued,
   known,   // the same id with the same content is here already: the answer of the first time holds
-  refused  // the same id waits or runs with other content
+  refused  // the same id waits or runs with other content, or is another user's
 };
 
 class Store {
@@ -101,26 +109,32 @@ class Store {
   };
   virtual Accepted accept(const Submission& submission) = 0;
 
-  // The next job, marked as running with its attempt counted; none if nothing waits.
+  // The next job, marked as running with its attempt counted; none if nothing waits. Never waits for a write: the mark
+  // is written afterwards, and a job whose mark was lost just waits.
   virtual std::optional<Job> take() = 0;
-  // Puts a running job back at the head. `counted` false gives the attempt back (an orderly shutdown is nobody's
-  // fault).
+  // Puts a running job back at the head, at once as take() does. `counted` false gives the attempt back (an orderly
+  // shutdown is nobody's fault).
   virtual void put_back(const std::string& prompt_id, int attempt, bool counted) = 0;
-  // Moves a running job to the history. False (and nothing done) unless it still runs in this attempt.
-  virtual bool finish(const std::string& prompt_id, int attempt, const Result& result) = 0;
+  // Moves a running job to the history. False (and nothing done) unless it still runs in this attempt. When it returns
+  // the entry is readable and survives the end of the process; `durable`, if given, is told in another thread when it
+  // survives a power cut too (where it does not, the job is in the queue again).
+  virtual bool finish(const std::string& prompt_id, int attempt, const Result& result,
+                      std::function<void()> durable = {}) = 0;
 
   virtual Queue queue() = 0;
-  virtual size_t remaining() const = 0;  // waiting and running; never blocks
+  virtual bool holds(int64_t seq) const = 0;  // whether that job waits or runs
+  virtual size_t remaining() const = 0;       // waiting and running
   virtual std::optional<QueuedJob> find_queued(const std::string& prompt_id) = 0;
   // How many of them waited and are gone now.
-  virtual size_t delete_pending(const std::vector<std::string>& prompt_ids) = 0;
-  virtual void clear_pending() = 0;
+  virtual size_t delete_pending(const std::vector<std::string>& prompt_ids, const Owner& owner = {}) = 0;
+  virtual void clear_pending(const Owner& owner = {}) = 0;
 
   // In the order in which they finished. offset counts from the oldest; without it the newest `max_items`.
-  virtual std::vector<HistoryEntry> history(std::optional<int64_t> max_items, std::optional<int64_t> offset) = 0;
+  virtual std::vector<HistoryEntry> history(std::optional<int64_t> max_items, std::optional<int64_t> offset,
+                                            const Owner& owner = {}) = 0;
   virtual std::optional<HistoryEntry> find_history(const std::string& prompt_id) = 0;
-  virtual void delete_history(const std::vector<std::string>& prompt_ids) = 0;
-  virtual void clear_history() = 0;
+  virtual void delete_history(const std::vector<std::string>& prompt_ids, const Owner& owner = {}) = 0;
+  virtual void clear_history(const Owner& owner = {}) = 0;
 
   // Queue and history as one list; cheap however long the texts are.
   virtual JobPage jobs(const JobFilter& filter) = 0;
@@ -132,9 +146,9 @@ struct Limits {
   int64_t history_bytes = int64_t{512} << 20;
 };
 
-// SQLite (WAL, synchronous=FULL). Locks `path`.lock, so a second server on the same file is refused. A damaged file is
-// moved aside to `path`.corrupt-<time> and an empty one begun, with an error in the log. Jobs that ran when the last
-// server ended stand at the head of the queue again.
+// SQLite in WAL mode; the log is synced by many at once. Locks `path`.lock, so a second server on the same file is
+// refused. A damaged file is moved aside to `path`.corrupt-<time> and an empty one begun, with an error in the log.
+// Jobs that ran when the last server ended stand at the head of the queue again.
 std::unique_ptr<Store> open_sqlite(const std::filesystem::path& path, Limits limits = {});
 
 }  // namespace easel::store

@@ -1,9 +1,12 @@
 #include "store/write_lane.h"
 
+#include <future>
+
+#include "base/crash_point.h"
+
 namespace easel::store {
 
-WriteLane::WriteLane(Database& database, std::function<void()> after_commit)
-    : database_(database), after_commit_(std::move(after_commit)), thread_([this] { loop(); }) {}
+WriteLane::WriteLane(Database& database) : database_(database), thread_([this] { loop(); }) {}
 
 WriteLane::~WriteLane() {
   {
@@ -14,15 +17,19 @@ WriteLane::~WriteLane() {
   thread_.join();
 }
 
-void WriteLane::run(std::function<void()> write) {
-  std::future<void> done;
+void WriteLane::submit(std::function<void()> write, Outcome committed) {
   {
     std::lock_guard lock(mutex_);
-    waiting_.push_back({std::move(write), {}, nullptr});
-    done = waiting_.back().done.get_future();
+    waiting_.push_back({std::move(write), std::move(committed), nullptr});
   }
   wake_.notify_one();
-  done.get();
+}
+
+void WriteLane::run(std::function<void()> write) {
+  const auto done = std::make_shared<std::promise<void>>();
+  submit(std::move(write),
+         [done](std::exception_ptr failure) { failure ? done->set_exception(std::move(failure)) : done->set_value(); });
+  done->get_future().get();
 }
 
 void WriteLane::loop() {
@@ -36,32 +43,34 @@ void WriteLane::loop() {
     }
     try {
       commit(batch);
-      after_commit_();
     } catch (...) {
       if (!sqlite3_get_autocommit(database_.handle()))
         sqlite3_exec(database_.handle(), "ROLLBACK", nullptr, nullptr, nullptr);
       for (Pending& each : batch)
         if (!each.failure) each.failure = std::current_exception();
     }
-    for (Pending& each : batch) each.failure ? each.done.set_exception(each.failure) : each.done.set_value();
+    for (Pending& each : batch) each.committed(each.failure);
   }
 }
 
 void WriteLane::commit(std::vector<Pending>& batch) {
-  database_.run("BEGIN IMMEDIATE");
+  const auto run = [this](const char* sql) { Statement(database_, sql).finish(); };
+  run("BEGIN IMMEDIATE");
   for (Pending& each : batch) {
-    database_.run("SAVEPOINT one");
+    run("SAVEPOINT one");
     try {
       each.write();
     } catch (...) {
       each.failure = std::current_exception();
       // A full disk may have ended the whole transaction already; then none of the batch was kept.
       if (sqlite3_get_autocommit(database_.handle())) throw;
-      database_.run("ROLLBACK TO one");
+      run("ROLLBACK TO one");
     }
-    database_.run("RELEASE one");
+    run("RELEASE one");
   }
-  database_.run("COMMIT");
+  crash_point("commit");
+  run("COMMIT");
+  crash_point("commit");
 }
 
 }  // namespace easel::store
