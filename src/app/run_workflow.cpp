@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "folders/output.h"
 #include "graph/prompt.h"
+#include "page/saved_workflow.h"
 #include "server/catalog.h"
 #include "server/users.h"
 #include "server/uuid.h"
@@ -31,19 +32,23 @@ std::string read_workflow(const std::string& name) {
   return *text;
 }
 
-Prompt parse_workflow(const std::string& name) {
+struct Workflow {
+  Prompt prompt;
+  std::string extra_pnginfo;  // goes into pictures: the page's own form, if it came in that
+};
+
+// The API form, or a workflow as the page saves it.
+Workflow parse_workflow(const std::string& name, const server::Catalog& catalog) {
   const std::string text = read_workflow(name);
   const Json whole = parse_json(text);
-  if (whole.is_object() && whole.contains("nodes") && whole["nodes"].is_array())
-    fail(
-        "easel run: '{}' is a workflow as the page saves it; export it there with Workflow > Export (API) and run that "
-        "file",
-        name);
+  if (page::is_saved_workflow(whole))
+    return {page::convert_workflow(whole, catalog.registry(), {.choices = catalog.files().choices}),
+            Json{{"workflow", whole}}.dump()};
   // Some tools save the whole body of POST /prompt.
   if (whole.is_object() && whole.contains("prompt") && whole["prompt"].is_object() &&
       !whole["prompt"].contains("class_type"))
-    return parse_prompt(whole["prompt"].dump());
-  return parse_prompt(text);
+    return {parse_prompt(whole["prompt"].dump()), ""};
+  return {parse_prompt(text), ""};
 }
 
 // The node with this id, or else with this title.
@@ -160,9 +165,9 @@ int run(const Flags& flags, const std::string& worker, const RunRequest& request
     fail("easel run: --output and --output-directory exclude each other");
   const Folders folders(options);
 
-  Prompt prompt = parse_workflow(request.workflow);
-  for (const std::string& change : request.changes) change_input(prompt, change);
   const server::Catalog catalog(load_nodes(worker), folders);
+  auto [prompt, extra_pnginfo] = parse_workflow(request.workflow, catalog);
+  for (const std::string& change : request.changes) change_input(prompt, change);
   const ValidationResult checked = validate(prompt, catalog.registry(), catalog.files());
   if (!checked.ok || !checked.node_errors.empty()) print_errors(checked);
   if (!checked.ok) return 1;
@@ -172,6 +177,7 @@ int run(const Flags& flags, const std::string& worker, const RunRequest& request
   run.prompt_id = server::make_uuid();
   run.prompt = prompt_to_json(prompt);
   run.outputs = checked.outputs_to_execute;
+  run.extra_pnginfo = std::move(extra_pnginfo);
   run.preview_size = flags.integer("--preview-size", 512);
   session.send(run);
   return follow(session, prompt, folders);

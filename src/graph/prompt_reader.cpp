@@ -92,6 +92,8 @@ bool PromptReader::begin_known(bool is_object) {
   const Level at = level();
   if (at == Level::Body && key_ == "prompt") {
     body.prompt.emplace();
+    prompt_begin_ = read_up_to_ - 1;
+    is_workflow_ = false;
     levels_.push_back(Level::Prompt);
   } else if (at == Level::Body && key_ == "extra_data") {
     body.rest["extra_data"] = Json::object();
@@ -121,6 +123,10 @@ bool PromptReader::close() {
     if (!builder_.is_open()) assign(builder_.take());
   } else {
     if (level() == Level::Raw) body.extra_pnginfo.assign(raw_begin_, read_up_to_);
+    if (level() == Level::Prompt && is_workflow_ && outermost_ == Level::Body) {
+      body.prompt.reset();
+      body.rest["prompt"] = parse_json({prompt_begin_, read_up_to_}, limits_);
+    }
     levels_.pop_back();
   }
   return true;
@@ -140,6 +146,7 @@ void PromptReader::assign(Json v) {
       break;
     case Level::Prompt:
       if (levels_.empty()) fail("prompt: an object was expected, a {} came", v.type_name());
+      is_workflow_ = is_workflow_ || (key_ == "nodes" && v.is_array());
       begin_node();
       break;
     case Level::Node:

@@ -59,6 +59,8 @@ class PromptReader : public nlohmann::json_sax<Json> {
   std::string key_;            // the last key of the innermost of them
   size_t raw_depth_ = 0;       // arrays and objects open inside Raw text
   const char* raw_begin_ = nullptr;
+  const char* prompt_begin_ = nullptr;
+  bool is_workflow_ = false;  // the prompt is a workflow as the page saves it: it goes to body.rest as it is
 
   JsonBuilder<Json> builder_;  // a value of free shape
 

@@ -107,8 +107,18 @@ def test_run_saves_where_it_is_told(tmp_path):
     assert (tmp_path / "here/sub/x_00001_.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_run_takes_what_the_page_saves(tmp_path):
+    workflow = {"version": 0.4, "links": [[1, 1, 0, 2, 0, "IMAGE"]], "nodes": [
+        {"id": 2, "type": "SaveImage", "order": 1, "mode": 0, "inputs": [{"name": "images", "type": "IMAGE", "link": 1}], "widgets_values": ["page"]},
+        {"id": 1, "type": "EmptyImage", "order": 0, "mode": 0, "outputs": [{"name": "IMAGE", "type": "IMAGE", "links": [1]}],
+         "widgets_values": [16, 8, 1, 255]}]}
+    done = run(tmp_path, workflow, "--output", tmp_path / "here", "--set", "1.height=24")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(tmp_path / "here/page_00001_.png")
+
+
 @pytest.mark.parametrize("prompt, words", [
-    ({"nodes": [], "links": [], "version": 0.4}, ["Export (API)"]),
+    ({"nodes": [], "links": [], "version": 0.4}, ["no outputs"]),
     ("{not json", ["line"]),
     ({"1": {"class_type": "NoSuch", "inputs": {}}}, ["NoSuch does not exist"]),
     ({"1": {"class_type": "TestAdd", "inputs": {}}, "2": {"class_type": "TestShow", "inputs": {"value": ["1", 0]}}},

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "page/saved_workflow.h"
 #include "server/routes/job_json.h"
 #include "server/routes/routes.h"
 #include "server/uuid.h"
@@ -64,12 +65,24 @@ std::string extra_data_text(const PromptBody& body) {
   return text;
 }
 
+// A workflow as the page saves it, in place of the prompt or of the whole body: becomes the prompt, and goes into the
+// pictures as the page's own would.
+void take_saved_workflow(PromptBody& body, const Catalog& catalog) {
+  const auto prompt = body.rest.find("prompt");
+  const bool inside = prompt != body.rest.end() && page::is_saved_workflow(*prompt);
+  if (!inside && !page::is_saved_workflow(body.rest)) return;
+  const Json& workflow = inside ? *prompt : body.rest;
+  body.prompt = page::convert_workflow(workflow, catalog.registry(), {.choices = catalog.files().choices});
+  if (body.extra_pnginfo.empty()) body.extra_pnginfo = "{\"workflow\": " + workflow.dump() + "}";
+}
+
 Response post_prompt(const Request& request, Services& services) {
   PromptBody body;
   Wishes wishes;
   std::string extra_data;
   try {
     body = parse_prompt_body(request.body);
+    take_saved_workflow(body, services.catalog);
     wishes = read_wishes(body.rest);
     extra_data = extra_data_text(body);
   } catch (const Error& error) {
