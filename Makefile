@@ -19,6 +19,7 @@ help:
 	@echo "make sanitize  ASan, UBSan and TSan on the rooms without torch"
 	@echo "make fuzz      five minutes on each fuzz target (FUZZ_SECONDS=300)"
 	@echo "make bench     measure; figures go to bench/RESULTS.md"
+	@echo "make bench-peers  beside OpenVINO, which it fetches into .deps/peers (5 GB)"
 
 packages:
 	@tools/setup/packages.sh
@@ -71,6 +72,11 @@ fuzz: packages
 
 bench: build-tests
 	@$(PYTHON) bench/bench.py --bin $(BIN) --write
+
+bench-peers: build-tests .deps/peers/.stamp
+	@.deps/peers/bin/python bench/peers/compare.py --bin $(BIN) --write
+.deps/peers/.stamp: bench/peers/requirements.txt
+	@$(PYTHON) -m venv .deps/peers && .deps/peers/bin/pip install --quiet -r $< && touch $@
 
 clean:
 	@rm -rf build

@@ -1,13 +1,13 @@
 // What each operator of tensor/kernels reaches on this machine, beside libtorch's own, and its share of the greatest
 // rate a product reached here. `bench_kernels [--processor-time] [part of a name]`; each figure is the best of a few
 // runs.
-#include <ATen/native/CPUBlas.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include <cstdlib>
 #include <ctime>
 
+#include "peak.h"
 #include "tensor/aten.h"
 #include "tensor/host_memory.h"
 #include "tensor/kernels/attention.h"
@@ -59,26 +59,6 @@ struct Bench {
     std::fflush(stdout);
   }
 };
-
-// The rate of products that stay in the first caches, on all threads.
-template <class T>
-double peak_rate() {
-  constexpr int64_t m = 128, n = 256, k = 512, times = 40;
-  const auto dtype = c10::CppTypeToScalarType<T>::value;
-  const int64_t threads = at::get_num_threads();
-  const double time = seconds([&] {
-    at::parallel_for(0, threads, 1, [&](int64_t, int64_t) {
-      const Tensor a = at::ones({m, k}, dtype), b = at::ones({k, n}, dtype), c = at::empty({m, n}, at::kFloat);
-      constexpr bool vnni = sizeof(T) == 2;
-      for (int i = 0; i < times; ++i) {
-        at::native::cpublas::brgemm(m, n, k, k, n, n, false, a.const_data_ptr<T>(), b.const_data_ptr<T>(),
-                                    c.data_ptr<float>(), vnni);
-      }
-      at::native::cpublas::brgemm_release(vnni);
-    });
-  });
-  return 2.0 * m * n * k * times * threads / time;
-}
 
 void attention_lines(const Bench& bench, at::ScalarType dtype) {
   struct Shape {
@@ -217,8 +197,8 @@ int main(int argc, char** argv) {
     }
   }
   Bench bench{.filter = argc > 1 + by_processor_time ? argv[argc - 1] : ""};
-  bench.peak[at::kFloat] = peak_rate<float>();
-  if (simd_avx512()) bench.peak[at::kBFloat16] = peak_rate<at::BFloat16>();
+  bench.peak[at::kFloat] = easel::bench::peak_rate<float>(now);
+  if (simd_avx512()) bench.peak[at::kBFloat16] = easel::bench::peak_rate<at::BFloat16>(now);
   fmt::print("{} threads, loops: {}, best product rate: float {:.0f}, bfloat16 {:.0f} GFLOP/s\n", at::get_num_threads(),
              simd().name, bench.peak[at::kFloat] / 1e9, bench.peak[at::kBFloat16] / 1e9);
   for (const auto dtype : {at::kBFloat16, at::kFloat}) {

@@ -1,16 +1,19 @@
 // One guided step of the Stable Diffusion 1.5 U-Net and one VAE decode at 512x512, with random weights of the real
-// shapes: `bench_step [float] [--side 64] [--times 3] [--no-vae]`. Wall time, processor time over threads, page
-// faults, peak memory.
+// shapes: `bench_step [float] [--side 64] [--times 3] [--no-vae] [--on-request] [--profile]`. Wall time, processor time
+// over threads, page faults, peak memory.
 #include <fmt/format.h>
 #include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
 #include <ctime>
 #include <functional>
+#include <iostream>
 
 #include "models/diffusion/unet.h"
 #include "models/vae/autoencoder_kl.h"
+#include "peak.h"
 #include "tensor/host_memory.h"
+#include "tensor/kernels/profile.h"
 
 namespace {
 
@@ -145,6 +148,54 @@ void measure(const char* name, int times, const std::function<void()>& job) {
   }
 }
 
+void answer_requests(const std::function<void()>& job) {
+  job();
+  fmt::print("easel, {} threads\n", at::get_num_threads());
+  std::fflush(stdout);
+  for (std::string line; std::getline(std::cin, line);) {
+    const double start = seconds(CLOCK_MONOTONIC);
+    job();
+    fmt::print("{:.6f}\n", seconds(CLOCK_MONOTONIC) - start);
+    std::fflush(stdout);
+  }
+}
+
+void print_profile(const char* name, int times, at::ScalarType dtype, const std::function<void()>& job) {
+  const auto now = [] { return seconds(CLOCK_MONOTONIC); };
+  const double peak = dtype == at::kFloat ? bench::peak_rate<float>(now) : bench::peak_rate<at::BFloat16>(now);
+  job();
+  kernels::Profile profile;
+  const double start = now();
+  for (int i = 0; i < times; ++i) job();
+  const double whole = (now() - start) / times;
+  std::map<std::string, kernels::Profile::Line> kinds;
+  double counted = 0;
+  const auto print = [&](const std::string& what, const kernels::Profile::Line& line) {
+    const bool is_product =
+        what.rfind("attention", 0) == 0 || what.rfind("linear", 0) == 0 || what.rfind("conv", 0) == 0;
+    const double rate = line.work / line.seconds;
+    fmt::print("{:<52} {:4} calls {:8.2f} ms {:5.1f} % {:7.0f} {:<8} {}\n", what, line.calls / times,
+               1e3 * line.seconds / times, 100 * line.seconds / times / whole, rate / 1e9,
+               is_product ? "GFLOP/s" : "GB/s",
+               is_product ? fmt::format("{:3.0f} % of the peak", 100 * rate / peak) : "");
+  };
+  fmt::print("{}: {:.1f} ms, {} threads, peak {:.0f} GFLOP/s\n", name, 1e3 * whole, at::get_num_threads(), peak / 1e9);
+  std::vector<std::pair<std::string, kernels::Profile::Line>> lines(profile.lines.begin(), profile.lines.end());
+  std::sort(lines.begin(), lines.end(), [](auto& a, auto& b) { return a.second.seconds > b.second.seconds; });
+  for (const auto& [what, line] : lines) {
+    print(what, line);
+    auto& kind = kinds[what.substr(0, what.find_first_of(" 0123456789["))];
+    kind.calls += line.calls;
+    kind.seconds += line.seconds;
+    kind.work += line.work;
+    counted += line.seconds / times;
+  }
+  fmt::print("together:\n");
+  for (const auto& [what, line] : kinds) print(what, line);
+  fmt::print("{:<52} {:22.2f} ms {:5.1f} %\n", "not in these operators", 1e3 * (whole - counted),
+             100 * (1 - counted / whole));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -152,11 +203,13 @@ int main(int argc, char** argv) {
   std::string type = "bfloat16";
   int64_t side = 64;
   int times = 3;
-  bool no_vae = false;
+  bool no_vae = false, on_request = false, profile = false;
   app.add_option("type", type)->check(CLI::IsMember({"bfloat16", "float"}));
   app.add_option("--side", side, "of the latent");
   app.add_option("--times", times);
   app.add_flag("--no-vae", no_vae);
+  app.add_flag("--on-request", on_request, "a step for each line read, its seconds on a line written");
+  app.add_flag("--profile", profile, "what each operator took, and its share of the greatest rate of products here");
   CLI11_PARSE(app, argc, argv);
 
   const c10::InferenceMode guard;
@@ -169,7 +222,14 @@ int main(int argc, char** argv) {
     const Unet unet(weights, {});
     const NetInput in{
         .x = at::randn({2, 4, side, side}), .timestep = at::full({2}, 500.0), .context = at::randn({2, 77, 768})};
-    measure("step", times, [&] { unet(in, dtype); });
+    const auto step = [&] { unet(in, dtype); };
+    if (on_request) {
+      answer_requests(step);
+    } else if (profile) {
+      print_profile("step", times, dtype, step);
+    } else {
+      measure("step", times, step);
+    }
   }
   if (no_vae) return 0;
   Maker maker{.tensors = {}, .dtype = dtype};
@@ -177,5 +237,6 @@ int main(int argc, char** argv) {
   const Weights weights(std::exchange(maker.tensors, {}), "random");
   const Autoencoder vae(weights);
   const Tensor latent = at::randn({1, 4, side, side}).to(dtype);
-  measure("decode", times, [&] { vae.decode(latent); });
+  const auto decode = [&] { vae.decode(latent); };
+  profile ? print_profile("decode", times, dtype, decode) : measure("decode", times, decode);
 }

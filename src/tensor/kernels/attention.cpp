@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "tensor/kernels/profile.h"
 #include "tensor/kernels/simd.h"
 
 namespace easel::kernels {
@@ -258,6 +259,9 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, int64_t head
         c10::str(q.sizes()), c10::toString(q.scalar_type()), c10::str(k.sizes()), c10::toString(k.scalar_type()),
         c10::str(v.sizes()), c10::toString(v.scalar_type()), heads);
   }
+  const Timed timed(4.0 * q.numel() * k.size(1), [&] {
+    return fmt::format("attention {}x{}x{}/{}x{}", q.size(0), heads, q.size(1), k.size(1), q.size(2) / heads);
+  });
   std::optional<Tensor> bias;
   if (mask) bias = four_dimensions(*mask, q, k, heads);
   const bool is_bf16 = q.scalar_type() == at::kBFloat16;

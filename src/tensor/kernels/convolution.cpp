@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "tensor/kernels/norm.h"
+#include "tensor/kernels/profile.h"
 
 namespace easel::kernels {
 
@@ -95,6 +96,11 @@ Tensor convolution(const PackedConvolution& layer, const Tensor& x, Activation a
     return is_silu ? kernels::silu(out) : out;
   }
   if (layer.pointwise) return image(linear(over_pixels(layer), pixels(x), activation));
+  const int64_t outputs = x.size(2) / layer.stride[0] * (x.size(3) / layer.stride[1]);
+  const Timed timed(2.0 * x.size(0) * outputs * layer.in * layer.out * layer.kernel[0] * layer.kernel[1], [&] {
+    return fmt::format("conv{}x{} {}x{}->{} at {}x{}/{}", layer.kernel[0], layer.kernel[1], x.size(0), layer.in,
+                       layer.out, x.size(2), x.size(3), layer.stride[0]);
+  });
   return onednn_convolution(layer, channels_last(x), is_silu ? "swish" : "none", {});
 }
 
@@ -104,11 +110,14 @@ Tensor convolution_add(const PackedConvolution& layer, const Tensor& x, const Te
     return image(linear_add(over_pixels(layer), pixels(x), pixels(residual)));
   }
   // Not oneDNN's fused addition: it chooses a convolution of a third of the speed for it.
-  return convolution(layer, x).add_(residual);
+  Tensor out = convolution(layer, x);
+  const Timed timed(3.0 * out.nbytes(), [&] { return "add " + c10::str(out.sizes()); });
+  return out.add_(residual);
 }
 
 Tensor upsample_nearest_2x(const Tensor& x) {
   if (x.dim() != 4) fail("upsample_nearest_2x: x {}; wanted [B, C, H, W]", c10::str(x.sizes()));
+  const Timed timed(5.0 * x.nbytes(), [&] { return "upsample " + c10::str(x.sizes()); });
   const Tensor in = channels_last(x);
   const int64_t height = x.size(2), width = x.size(3), pixel = x.size(1) * x.element_size();
   Tensor out = at::empty({x.size(0), x.size(1), 2 * height, 2 * width}, x.options(), at::MemoryFormat::ChannelsLast);
@@ -136,6 +145,8 @@ Tensor concat_channels(const Tensor& a, const Tensor& b) {
     fail("concat_channels: {} {} and {} {}; wanted images of one batch, size and dtype", c10::str(a.sizes()),
          c10::toString(a.scalar_type()), c10::str(b.sizes()), c10::toString(b.scalar_type()));
   }
+  const Timed timed(2.0 * (a.nbytes() + b.nbytes()),
+                    [&] { return "concat " + c10::str(a.sizes()) + c10::str(b.sizes()); });
   if (!a.is_cpu()) return at::cat({channels_last(a), channels_last(b)}, 1);
   const Tensor left = channels_last(a), right = channels_last(b);
   Tensor out =

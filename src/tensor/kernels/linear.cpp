@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "tensor/kernels/norm.h"
+#include "tensor/kernels/profile.h"
 
 namespace easel::kernels {
 
@@ -42,6 +43,12 @@ void check_input(const char* function, const PackedLinear& layer, const Tensor& 
          c10::str(x.sizes()), c10::toString(x.scalar_type()), layer.out, layer.in, c10::toString(layer.dtype),
          layer.in);
   }
+}
+
+Timed timer(const char* name, const PackedLinear& layer, const Tensor& x) {
+  const int64_t rows = x.numel() / std::max<int64_t>(1, layer.in);
+  return Timed(2.0 * rows * layer.in * layer.out,
+               [&] { return fmt::format("{} {}x{}x{}", name, rows, layer.in, layer.out); });
 }
 
 }  // namespace
@@ -87,6 +94,7 @@ PackedLinear pack_linear(const Tensor& weight, const std::optional<Tensor>& bias
 
 Tensor linear(const PackedLinear& layer, const Tensor& x, Activation activation) {
   check_input("linear", layer, x);
+  const Timed timed = timer("linear", layer, x);
   if (layer.packed && x.numel() == 0) {
     auto shape = x.sizes().vec();
     shape.back() = layer.out;
@@ -109,6 +117,7 @@ Tensor linear(const PackedLinear& layer, const Tensor& x, Activation activation)
 Tensor linear_add(const PackedLinear& layer, const Tensor& x, const Tensor& residual) {
   check_input("linear_add", layer, x);
   if (!layer.packed || x.numel() == 0 || !residual.is_contiguous()) return kernels::linear(layer, x) + residual;
+  const Timed timed = timer("linear+", layer, x);
   return onednn_linear_add(x, residual, layer);
 }
 

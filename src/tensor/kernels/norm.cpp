@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "tensor/kernels/profile.h"
 #include "tensor/kernels/simd.h"
 
 namespace easel::kernels {
@@ -127,6 +128,8 @@ Tensor group_norm(const Tensor& x, int64_t groups, const Tensor& weight, const T
         c10::str(x.sizes()), groups, weight.defined() ? c10::str(weight.sizes()) : "none",
         bias.defined() ? c10::str(bias.sizes()) : "none", offset.defined() ? c10::str(offset.sizes()) : "none");
   }
+  const Timed timed(3.0 * x.nbytes(),
+                    [&] { return (silu ? "group norm+silu " : "group norm ") + c10::str(x.sizes()); });
   if (!has_loops(x) || x.dim() != 4) return plain_group_norm(x, groups, weight, bias, eps, silu, offset);
   const Tensor in = x.contiguous(at::MemoryFormat::ChannelsLast);
   Tensor out = at::empty_like(in);
@@ -165,6 +168,7 @@ Tensor layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, dou
     fail("layer_norm: x {}, weight {}, bias {}; wanted [..., C], [C], [C]", c10::str(x.sizes()),
          weight.defined() ? c10::str(weight.sizes()) : "none", bias.defined() ? c10::str(bias.sizes()) : "none");
   }
+  const Timed timed(2.0 * x.nbytes(), [&] { return "layer norm " + c10::str(x.sizes()); });
   if (!has_loops(x)) {
     return at::layer_norm(x, {channels}, optional(weight, x.scalar_type()), optional(bias, x.scalar_type()), eps);
   }
@@ -182,6 +186,7 @@ Tensor layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, dou
 
 Tensor geglu(const Tensor& x) {
   if (x.dim() < 1 || x.size(-1) % 2 != 0) fail("geglu: x {}; wanted an even last dimension", c10::str(x.sizes()));
+  const Timed timed(1.5 * x.nbytes(), [&] { return "geglu " + c10::str(x.sizes()); });
   if (!has_loops(x)) {
     const auto halves = x.chunk(2, -1);
     return halves[0] * at::gelu(halves[1]);

@@ -1,0 +1,11 @@
+#include "tensor/kernels/profile.h"
+
+namespace easel::kernels {
+
+static thread_local Profile* listening = nullptr;
+
+Profile::Profile() : outer_(listening) { listening = this; }
+Profile::~Profile() { listening = outer_; }
+Profile* Profile::current() { return listening; }
+
+}  // namespace easel::kernels
