@@ -11,21 +11,26 @@
 
 namespace easel {
 
+struct CrashPlan {
+  std::string phase;
+  std::atomic<int> passings{0};
+
+  explicit CrashPlan(const char* text) { arm(text ? text : ""); }
+  void arm(std::string_view text) {
+    const size_t colon = text.find(':');
+    phase = text.substr(0, colon);
+    passings = colon == text.npos ? 0 : std::atoi(std::string(text.substr(colon + 1)).c_str());
+  }
+};
+
+inline CrashPlan& crash_plan() {
+  static CrashPlan plan(std::getenv("EASEL_CRASH_AT"));
+  return plan;
+}
+
 // Phases: accept, commit, lease, history (server); sampling, encode, rename (worker).
 inline void crash_point(std::string_view phase) {
-  struct Plan {
-    std::string phase;
-    std::atomic<int> passings{0};
-    Plan() {
-      const char* text = std::getenv("EASEL_CRASH_AT");
-      const std::string_view all = text ? text : "";
-      const size_t colon = all.find(':');
-      if (colon == all.npos) return;
-      phase = all.substr(0, colon);
-      passings = std::atoi(all.data() + colon + 1);
-    }
-  };
-  static Plan plan;
+  CrashPlan& plan = crash_plan();
   if (plan.phase == phase && --plan.passings == 0) kill(getpid(), SIGKILL);
 }
 

@@ -1,6 +1,7 @@
 #include "folders/output.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -9,9 +10,13 @@
 #include <cstdio>
 #include <cstring>
 #include <ctime>
+#include <map>
+#include <mutex>
 #include <random>
 
+#include "base/crash_point.h"
 #include "base/error.h"
+#include "folders/publication.h"
 #include "folders/resolve.h"
 
 namespace easel::folders {
@@ -93,6 +98,55 @@ fs::path unfinished_name(const fs::path& folder) {
   return folder / fmt::format("{}{}-{:x}{}", kUnfinishedPrefix, getpid(), counter++, kUnfinishedSuffix);
 }
 
+// The next counters of names that this process has used, good as long as nobody else changed their folder: a folder of
+// thousands of pictures need not be listed for each new one.
+class Counters {
+ public:
+  std::optional<int64_t> find(const fs::path& folder, const std::string& filename) {
+    std::lock_guard lock(mutex_);
+    const auto known = folders_.find(folder);
+    if (known == folders_.end()) return std::nullopt;
+    if (known->second.changed != changed(folder)) {
+      folders_.erase(known);
+      return std::nullopt;
+    }
+    const auto counter = known->second.next.find(filename);
+    return counter == known->second.next.end() ? std::nullopt : std::optional(counter->second);
+  }
+  void listed(const fs::path& folder, const std::string& filename, int64_t next, fs::file_time_type before) {
+    std::lock_guard lock(mutex_);
+    if (folders_.size() >= 16) folders_.clear();
+    Known& known = folders_[folder];
+    if (known.changed != before || known.next.size() >= 1000) known = {before, {}};
+    known.next[filename] = next;
+  }
+  // Published by this process: the folder has changed, and what is known of it still holds.
+  void published(const fs::path& folder, const std::string& name) {
+    std::lock_guard lock(mutex_);
+    const auto known = folders_.find(folder);
+    if (known == folders_.end()) return;
+    for (auto& [filename, next] : known->second.next) next = std::max(next, counter_of(name, filename) + 1);
+    known->second.changed = changed(folder);
+  }
+  static fs::file_time_type changed(const fs::path& folder) {
+    std::error_code error;
+    return fs::last_write_time(folder, error);
+  }
+
+ private:
+  struct Known {
+    fs::file_time_type changed;
+    std::map<std::string, int64_t> next;
+  };
+  std::mutex mutex_;
+  std::map<fs::path, Known> folders_;
+};
+
+Counters& counters() {
+  static Counters the_one;
+  return the_one;
+}
+
 }  // namespace
 
 OutputName next_output_name(const fs::path& root, std::string_view prefix, int64_t width, int64_t height) {
@@ -111,9 +165,15 @@ OutputName next_output_name(const fs::path& root, std::string_view prefix, int64
   fs::create_directories(out.folder, error);
   if (error == std::errc::no_space_on_device) fail_full(out.folder.parent_path(), 4096);
   if (error) fail("next_output_name: cannot make the folder '{}': {}", out.folder.string(), error.message());
+  if (const auto known = counters().find(out.folder, out.filename)) {
+    out.counter = *known;
+    return out;
+  }
+  const auto before = Counters::changed(out.folder);
   for (fs::directory_iterator entry(out.folder, error), end; !error && entry != end; entry.increment(error)) {
     out.counter = std::max(out.counter, counter_of(entry->path().filename().string(), out.filename) + 1);
   }
+  counters().listed(out.folder, out.filename, out.counter, before);
   return out;
 }
 
@@ -121,8 +181,8 @@ std::string numbered(std::string_view filename, int64_t counter, std::string_vie
   return fmt::format("{}_{:05}_{}", filename, counter, extension);
 }
 
-OutputFile::OutputFile(fs::path folder, uint64_t expected_size)
-    : folder_(std::move(folder)), expected_size_(expected_size) {
+OutputFile::OutputFile(fs::path folder, uint64_t expected_size, Lasting lasting)
+    : folder_(std::move(folder)), expected_size_(expected_size), lasting_(lasting) {
   std::error_code error;
   fs::create_directories(folder_, error);
   if (expected_size_ > free_bytes(folder_)) fail_full(folder_, expected_size_);
@@ -132,6 +192,7 @@ OutputFile::OutputFile(fs::path folder, uint64_t expected_size)
     if (fd_ < 0 && errno != EEXIST) break;
   }
   if (fd_ < 0) fail_write(errno, expected_size_);
+  crash_point("encode");
 }
 
 OutputFile::~OutputFile() {
@@ -154,34 +215,45 @@ void OutputFile::write_at(uint64_t at, std::span<const std::byte> bytes) {
     written_ = std::max(written_, at);
     bytes = bytes.subspan(static_cast<size_t>(done));
   }
+  crash_point("encode");
 }
 
 void OutputFile::write(std::span<const std::byte> bytes) { write_at(written_, bytes); }
 
 void OutputFile::write(std::string_view bytes) { write(std::as_bytes(std::span(bytes))); }
 
-void OutputFile::finish() {
-  if (fd_ < 0) return;
-  const int synced = fsync(fd_) == 0 ? 0 : errno;
-  const int closed = close(std::exchange(fd_, -1)) == 0 ? 0 : errno;
+void OutputFile::finish(const std::string& name) {
+  const bool lasting = lasting_ == Lasting::kYes;
+  if (fd_ < 0) fd_ = open(temporary_.c_str(), O_RDONLY | O_CLOEXEC);  // another name is tried
+  const int synced = fd_ >= 0 && (!lasting || fsync(fd_) == 0) ? 0 : errno;
+  if (!synced && lasting) note_publication(fd_, folder_ / name);
+  const int closed = fd_ < 0 || close(std::exchange(fd_, -1)) == 0 ? 0 : errno;
   if (synced || closed) fail_write(synced ? synced : closed, 0);
+  crash_point("rename");
+}
+
+void OutputFile::appeared(const std::string& name) {
+  temporary_.clear();
+  crash_point("rename");
+  if (lasting_ == Lasting::kYes) sync_folder(folder_);
+  counters().published(folder_, name);
 }
 
 bool OutputFile::publish_new(const std::string& name) {
-  finish();
+  struct stat info;
+  if (lstat((folder_ / name).c_str(), &info) == 0) return false;
+  finish(name);
   const int error = rename_without_replacing(temporary_, folder_ / name);
   if (error == EEXIST) return false;
   if (error) fail_write(error, 4096);
-  temporary_.clear();
-  sync_folder(folder_);
+  appeared(name);
   return true;
 }
 
 void OutputFile::publish_over(const std::string& name) {
-  finish();
+  finish(name);
   if (rename(temporary_.c_str(), (folder_ / name).c_str()) != 0) fail_write(errno, 4096);
-  temporary_.clear();
-  sync_folder(folder_);
+  appeared(name);
 }
 
 int64_t OutputFile::publish(const std::function<std::string(int64_t)>& name_of, int64_t counter) {
@@ -192,19 +264,20 @@ int64_t OutputFile::publish(const std::function<std::string(int64_t)>& name_of, 
        folder_.string());
 }
 
-std::string publish(const OutputName& name, std::string_view extension, std::string_view bytes) {
-  OutputFile file(name.folder, bytes.size());
+std::string publish(const OutputName& name, std::string_view extension, std::string_view bytes, Lasting lasting) {
+  OutputFile file(name.folder, bytes.size(), lasting);
   file.write(bytes);
   const auto name_of = [&](int64_t counter) { return numbered(name.filename, counter, extension); };
   return name_of(file.publish(name_of, name.counter));
 }
 
-void sweep_unfinished(const fs::path& root) {
+void sweep_unfinished(const fs::path& root, std::optional<int> process) {
+  const std::string prefix = fmt::format("{}{}", kUnfinishedPrefix, process ? fmt::format("{}-", *process) : "");
   std::error_code error;
   fs::recursive_directory_iterator entry(root, fs::directory_options::skip_permission_denied, error), end;
   for (; !error && entry != end; entry.increment(error)) {
     const std::string name = entry->path().filename().string();
-    if (!name.starts_with(kUnfinishedPrefix) || !name.ends_with(kUnfinishedSuffix)) continue;
+    if (!name.starts_with(prefix) || !name.ends_with(kUnfinishedSuffix)) continue;
     std::error_code gone;
     if (entry->is_regular_file(gone)) fs::remove(entry->path(), gone);
   }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -13,7 +14,7 @@ namespace easel::folders {
 struct OutputName {
   std::filesystem::path folder;  // absolute; exists when next_output_name returns
   std::string filename;          // prefix without its subfolder, %words% replaced
-  int64_t counter = 1;           // 1 + the largest N of "<filename>_N…" in the folder
+  int64_t counter = 1;           // 1 + the largest N of "<filename>_N…" in the folder; others may take it meanwhile
   std::string subfolder;         // relative to the root, "" for the root itself
 };
 
@@ -25,12 +26,15 @@ OutputName next_output_name(const std::filesystem::path& root, std::string_view 
 // "<filename>_00001_.png"
 std::string numbered(std::string_view filename, int64_t counter, std::string_view extension);
 
+// What happens to a file at a power cut: a lasting one is synced before it appears, and noted (publication.h).
+enum class Lasting { kYes, kNo };
+
 // A file being written under a temporary, hidden name. Without a publish it vanishes with the object; what a killed
 // process leaves behind, sweep_unfinished removes. One thread at a time.
 class OutputFile {
  public:
   // Creates the folder if need be. expected_size: bytes to come, if known, for the message of a full disk.
-  explicit OutputFile(std::filesystem::path folder, uint64_t expected_size = 0);
+  explicit OutputFile(std::filesystem::path folder, uint64_t expected_size = 0, Lasting lasting = Lasting::kYes);
   ~OutputFile();
   OutputFile(const OutputFile&) = delete;
   OutputFile& operator=(const OutputFile&) = delete;
@@ -50,18 +54,22 @@ class OutputFile {
   void publish_over(const std::string& name);
 
  private:
-  void finish();  // fsync and close
+  void finish(const std::string& name);    // syncs, notes, closes
+  void appeared(const std::string& name);  // under this name, for good
   [[noreturn]] void fail_write(int error, uint64_t more) const;
 
   std::filesystem::path folder_, temporary_;
   uint64_t expected_size_, written_ = 0;
+  const Lasting lasting_;
   int fd_ = -1;
 };
 
 // All at once: bytes as "<filename>_<counter>_<extension>" into the folder of `name`. Returns the file name used.
-std::string publish(const OutputName& name, std::string_view extension, std::string_view bytes);
+std::string publish(const OutputName& name, std::string_view extension, std::string_view bytes,
+                    Lasting lasting = Lasting::kYes);
 
-// Removes what killed processes left under `root` (recursively). Call at start, before anything writes there.
-void sweep_unfinished(const std::filesystem::path& root);
+// Removes what killed processes left under `root` (recursively): what this one process left, or, at start and before
+// anything writes there, everything.
+void sweep_unfinished(const std::filesystem::path& root, std::optional<int> process = {});
 
 }  // namespace easel::folders

@@ -80,6 +80,7 @@ struct Target {
   std::string type;  // "output" or "temp"
   std::string prefix;
   int level = 4;  // of PNG's compression
+  folders::Lasting lasting = folders::Lasting::kYes;
 };
 
 Ui save_images(Context& context, const Image& images, const Target& target, bool metadata) {
@@ -93,7 +94,7 @@ Ui save_images(Context& context, const Image& images, const Target& target, bool
     context.check_interrupt();
     const std::string bytes = media::encode_png(picture_of(pixels[i]), target.level, text);
     const auto name_of = [&](int64_t n) { return folders::numbered(with_number(name.filename, i), n, ".png"); };
-    folders::OutputFile file(name.folder, bytes.size());
+    folders::OutputFile file(name.folder, bytes.size(), target.lasting);
     file.write(bytes);
     counter = file.publish(name_of, counter);
     ui.data["images"].push_back(file_item(name_of(counter), name.subfolder, target.type));
@@ -102,7 +103,7 @@ Ui save_images(Context& context, const Image& images, const Target& target, bool
   return ui;
 }
 
-// Five letters that keep previews of one prompt apart from those of others.
+// Five letters that keep the previews of one process apart from those of others.
 std::string random_letters() {
   std::random_device random;
   std::string letters;
@@ -171,8 +172,9 @@ void add_saving(Registry& registry, const Services& services) {
       .inputs = {socket("images", "IMAGE")},
       .run =
           [services](Context& context, const Image& images) {
-            const std::string prefix = "ComfyUI_temp_" + random_letters();
-            return save_images(context, images, {services.folders.temp(), "temp", prefix, 1}, services.metadata);
+            static const std::string prefix = "ComfyUI_temp_" + random_letters();
+            return save_images(context, images, {services.folders.temp(), "temp", prefix, 1, folders::Lasting::kNo},
+                               services.metadata);
           },
       .is_output = true,
       .hidden = hidden,

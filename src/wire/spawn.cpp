@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "base/error.h"
+#include "wire/stall_watch.h"
 
 namespace easel::wire {
 namespace {
@@ -27,6 +28,11 @@ void become_worker(char* const* argv, int socket, int errors, pid_t parent) {
   if (sigprocmask(SIG_SETMASK, &none, nullptr) != 0 || signal(SIGPIPE, SIG_DFL) == SIG_ERR) return;
   if (setpgid(0, 0) != 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return;
   if (getppid() != parent) _exit(1);  // it died before the line above
+  // When memory runs out the worker is to go, not the server, which knows what ran.
+  if (const int score = open("/proc/self/oom_score_adj", O_WRONLY); score >= 0) {
+    [[maybe_unused]] ssize_t ignored = write(score, "800", 3);
+    close(score);
+  }
   const int null = open("/dev/null", O_RDONLY);
   if (null < 0 || dup2(null, STDIN_FILENO) < 0) return;
   if (dup2(socket, kWorkerFd) < 0 || dup2(errors, kWorkerFd + 1) < 0) return;
@@ -82,6 +88,7 @@ Child spawn(const std::vector<std::string>& argv) {
 std::string describe_end(int status) {
   if (WIFSIGNALED(status))
     return fmt::format("was killed by signal {} ({})", WTERMSIG(status), strsignal(WTERMSIG(status)));
+  if (WEXITSTATUS(status) == kStalled) return "was stuck and ended";
   return fmt::format("exited with status {}", WEXITSTATUS(status));
 }
 

@@ -59,9 +59,11 @@ std::string png(const Image& image) {
 Ui save(const Image& image, const std::string& root, const std::string& prefix, const std::string& type) {
   Ui ui{{{"images", OrderedJson::array()}}};
   folders::OutputName name = folders::next_output_name(root, prefix, image.width, image.height);
+  const auto lasting = type == "temp" ? folders::Lasting::kNo : folders::Lasting::kYes;
   for (int64_t i = 0; i < image.count; ++i, ++name.counter)
-    ui.data["images"].push_back(
-        {{"filename", folders::publish(name, ".png", png(image))}, {"subfolder", name.subfolder}, {"type", type}});
+    ui.data["images"].push_back({{"filename", folders::publish(name, ".png", png(image), lasting)},
+                                 {"subfolder", name.subfolder},
+                                 {"type", type}});
   return ui;
 }
 
