@@ -12,7 +12,7 @@ namespace easel::media {
 struct AnimationOptions {
   int width = 0, height = 0;
   int milliseconds = 166;  // each frame; see frame_milliseconds
-  TextChunks metadata;     // "prompt", "workflow", …: JSON text. Beyond ASCII it is escaped as JSON does
+  TextChunks metadata;     // "prompt", "workflow", …: JSON text, best as ASCII (escaped); else it is UTF-8
 };
 // As ComfyUI has it: 1000 / fps, cut to a whole number. Throws Error unless 0.01 <= fps <= 1000.
 int frame_milliseconds(double fps);

@@ -23,6 +23,23 @@ void check_size(std::string_view kind, int64_t width, int64_t height, int64_t by
 
 // The orientation (1 to 8) that EXIF data asks for, with or without its "Exif\0\0"; 1 where it says nothing sensible.
 int exif_orientation(std::string_view exif);
+// The texts (ASCII entries) of EXIF data's first directory, by tag; and such data, with that directory alone.
+using ExifTexts = std::vector<std::pair<uint16_t, std::string>>;
+ExifTexts exif_texts(std::string_view exif);
+std::string make_exif(ExifTexts texts);
+
+// Latin-1 as UTF-8.
+std::string from_latin1(std::string_view text);
+
+// A chunk of a PNG: its content, its name's four letters. Throws Error for a file that ends within one.
+struct PngChunk {
+  std::string_view name, content;
+};
+std::vector<PngChunk> png_chunks(std::string_view bytes);
+
+// The EXIF chunk of a WebP; empty if there is none.
+std::string webp_exif(std::string_view bytes);
+
 // The picture turned and mirrored as that orientation asks (PIL's exif_transpose).
 Picture upright(Picture picture, int orientation);
 

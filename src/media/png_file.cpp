@@ -44,19 +44,6 @@ void read_bytes(png_structp png, png_bytep out, size_t size) {
   source->rest.remove_prefix(size);
 }
 
-// libpng allocates (and clears) what a chunk claims to hold before it looks for it: so no chunk may claim more than is
-// there.
-void check_chunks(std::string_view bytes) {
-  constexpr size_t kSignature = 8, kFrame = 12;  // length, name, checksum
-  for (size_t at = kSignature; bytes.substr(std::min(at + 4, bytes.size()), 4) != "IEND";) {
-    const size_t rest = bytes.size() - at;
-    const size_t length = rest < kFrame ? 0 : png_get_uint_32(reinterpret_cast<png_const_bytep>(bytes.data() + at));
-    if (rest < kFrame || length > rest - kFrame)
-      fail("decode: the PNG is damaged or cut short (it ends within a chunk)");
-    at += kFrame + length;
-  }
-}
-
 class Reader {
  public:
   explicit Reader(std::string_view bytes) : source_{bytes} {
@@ -139,16 +126,6 @@ class Reader {
       if (!utf8) text = from_latin1(text);
       if (is_utf8(text)) out.emplace_back(from_latin1(texts[i].key), std::move(text));
     }
-  }
-
-  static std::string from_latin1(std::string_view text) {
-    std::string out;
-    for (const char c : text) {
-      const auto byte = static_cast<unsigned char>(c);
-      if (byte >= 0x80) out += static_cast<char>(0xC0 | byte >> 6);
-      out += byte >= 0x80 ? static_cast<char>(0x80 | (byte & 0x3F)) : c;
-    }
-    return out;
   }
 
   int orientation() const {
@@ -260,8 +237,34 @@ class Writer {
 
 }  // namespace
 
+std::string from_latin1(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte >= 0x80) out += static_cast<char>(0xC0 | byte >> 6);
+    out += byte >= 0x80 ? static_cast<char>(0x80 | (byte & 0x3F)) : c;
+  }
+  return out;
+}
+
+std::vector<PngChunk> png_chunks(std::string_view bytes) {
+  constexpr size_t kSignature = 8, kFrame = 12;  // length, name, checksum
+  std::vector<PngChunk> chunks;
+  for (size_t at = std::min(kSignature, bytes.size()); chunks.empty() || chunks.back().name != "IEND";) {
+    const size_t rest = bytes.size() - at;
+    const size_t length = rest < kFrame ? 0 : png_get_uint_32(reinterpret_cast<png_const_bytep>(bytes.data() + at));
+    if (rest < kFrame || length > rest - kFrame)
+      fail("decode: the PNG is damaged or cut short (it ends within a chunk)");
+    chunks.push_back({bytes.substr(at + 4, 4), bytes.substr(at + 8, length)});
+    at += kFrame + length;
+  }
+  return chunks;
+}
+
 Picture decode_png(std::string_view bytes) {
-  check_chunks(bytes);
+  // libpng allocates (and clears) what a chunk claims to hold before it looks for it: so none may claim more than is
+  // there.
+  png_chunks(bytes);
   return Reader(bytes).read();
 }
 

@@ -73,8 +73,9 @@ class VideoReader {
   std::unique_ptr<State> state_;
 };
 
-// The same packets in a container of their own with these tags instead of the old ones, nothing decoded: what SaveVideo
-// does with a film that was loaded and is H.264 already. Throws Error if MP4 or WebM cannot hold them.
+// The same packets in a container of their own, nothing decoded; these tags are put to the old ones, replacing those of
+// the same name: what SaveVideo does with a film that was loaded and is H.264 already. Throws Error if MP4 or WebM
+// cannot hold them.
 void copy_streams(SeekableSource source, SeekableSink out, VideoKind kind, const TextChunks& metadata);
 
 }  // namespace easel::media

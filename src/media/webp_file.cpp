@@ -59,16 +59,6 @@ std::vector<Picture> decode_animation(std::string_view bytes, bool has_alpha, in
   return out;
 }
 
-int orientation_of(std::string_view bytes) {
-  const WebPData data{data_of(bytes), bytes.size()};
-  const std::unique_ptr<WebPDemuxer, decltype(&WebPDemuxDelete)> demuxer(WebPDemux(&data), WebPDemuxDelete);
-  WebPChunkIterator chunk;
-  if (!demuxer || !WebPDemuxGetChunk(demuxer.get(), "EXIF", 1, &chunk)) return 1;
-  const int orientation = exif_orientation({reinterpret_cast<const char*>(chunk.chunk.bytes), chunk.chunk.size});
-  WebPDemuxReleaseChunkIterator(&chunk);
-  return orientation;
-}
-
 std::vector<Picture> decode_frames_up_to(std::string_view bytes, int most) {
   const WebPBitstreamFeatures features = features_of(bytes);
   check_size("WebP", features.width, features.height, 4);
@@ -77,12 +67,22 @@ std::vector<Picture> decode_frames_up_to(std::string_view bytes, int most) {
     frames = decode_animation(bytes, features.has_alpha, most);
   else
     frames.push_back(decode_still(bytes, features));
-  const int orientation = orientation_of(bytes);
+  const int orientation = exif_orientation(webp_exif(bytes));
   for (Picture& frame : frames) frame = upright(std::move(frame), orientation);
   return frames;
 }
 
 }  // namespace
+
+std::string webp_exif(std::string_view bytes) {
+  const WebPData data{data_of(bytes), bytes.size()};
+  const std::unique_ptr<WebPDemuxer, decltype(&WebPDemuxDelete)> demuxer(WebPDemux(&data), WebPDemuxDelete);
+  WebPChunkIterator chunk;
+  if (!demuxer || !WebPDemuxGetChunk(demuxer.get(), "EXIF", 1, &chunk)) return "";
+  std::string exif(reinterpret_cast<const char*>(chunk.chunk.bytes), chunk.chunk.size);
+  WebPDemuxReleaseChunkIterator(&chunk);
+  return exif;
+}
 
 Picture decode_webp(std::string_view bytes) { return std::move(decode_frames_up_to(bytes, 1).front()); }
 std::vector<Picture> decode_webp_frames(std::string_view bytes) { return decode_frames_up_to(bytes, kMaxFrames + 1); }
