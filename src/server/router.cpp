@@ -1,6 +1,7 @@
 #include "server/router.h"
 
 #include <algorithm>
+#include <chrono>
 #include <span>
 
 #include "base/error.h"
@@ -46,18 +47,13 @@ bool match(std::span<const std::string> pattern, std::span<const std::string> pa
 
 }  // namespace
 
-void Router::add(std::string method, std::string pattern, Handler handler, bool also_api) {
+void Router::add(std::string method, std::string pattern, Handler handler, RouteDoc doc, Under under) {
   auto segments = split_path(pattern);
-  routes_.push_back({std::move(method), std::move(pattern), std::move(segments), std::move(handler), also_api});
+  routes_.push_back(
+      {std::move(method), std::move(pattern), std::move(segments), std::move(handler), std::move(doc), under});
 }
 
-std::vector<std::string> Router::list() const {
-  std::vector<std::string> names;
-  for (const Route& route : routes_) names.push_back(route.method + " " + route.pattern);
-  return names;
-}
-
-Response Router::dispatch(Request& request) const {
+Response Router::dispatch(Request& request, const Route*& matched) const {
   if (request.path.empty() || request.path.front() != '/') throw HttpError(400, "400: Bad Request");
   const bool api = request.path.starts_with("/api/");
   const auto plain = split_path(request.path);
@@ -66,10 +62,13 @@ Response Router::dispatch(Request& request) const {
 
   std::string allowed;
   for (const Route& route : routes_) {
-    if (api && !route.also_api) continue;
+    if (route.under == (api ? Under::kOwnPath : Under::kApiAlone)) continue;
     request.params.clear();
     if (!match(route.segments, path, request.params)) continue;
-    if (route.method == request.method) return route.handler(request);
+    if (route.method == request.method) {
+      matched = &route;
+      return route.handler(request);
+    }
     if (allowed.find(route.method) == std::string::npos) allowed += (allowed.empty() ? "" : ",") + route.method;
   }
   if (!allowed.empty()) {
@@ -81,18 +80,40 @@ Response Router::dispatch(Request& request) const {
   throw HttpError(404, "404: Not Found");
 }
 
+void Router::count(const Route* route, int status, double seconds) const {
+  std::lock_guard lock(counting_);
+  Count& count = counts_[route];
+  if (count.answers.empty() && route) count.method = route->method, count.pattern = route->pattern;
+  ++count.answers[status];
+  count.seconds += seconds;
+}
+
+std::vector<Router::Count> Router::counts() const {
+  std::lock_guard lock(counting_);
+  std::vector<Count> all;
+  for (const auto& [route, count] : counts_) all.push_back(count);
+  return all;
+}
+
 Response Router::handle(Request& request) const {
-  try {
-    return dispatch(request);
-  } catch (const HttpError& error) {
-    return text_response(error.status, error.what());
-  } catch (const Error& error) {  // worded for people: a full disk, a folder without permission
-    log::error("{} {}: {}", request.method, request.path, error.what());
-    return text_response(500, fmt::format("500: {}", error.what()));
-  } catch (const std::exception& error) {
-    log::error("{} {}: {}", request.method, request.path, error.what());
-    return text_response(500, "500: Internal Server Error");
-  }
+  const Route* matched = nullptr;
+  const auto begun = std::chrono::steady_clock::now();
+  const auto answer = [&]() -> Response {
+    try {
+      return dispatch(request, matched);
+    } catch (const HttpError& error) {
+      return text_response(error.status, error.what());
+    } catch (const Error& error) {  // worded for people: a full disk, a folder without permission
+      log::error("{} {}: {}", request.method, request.path, error.what());
+      return text_response(500, fmt::format("500: {}", error.what()));
+    } catch (const std::exception& error) {
+      log::error("{} {}: {}", request.method, request.path, error.what());
+      return text_response(500, "500: Internal Server Error");
+    }
+  };
+  Response response = answer();
+  count(matched, response.status, std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count());
+  return response;
 }
 
 }  // namespace easel::server

@@ -1,25 +1,44 @@
-// Routes: patterns matched on the raw path, decoded after. Built before the server runs, then only read.
+// Routes: patterns matched on the raw path, decoded after. Built before the server runs, then only read (and counted).
 //
 //   router.get("/userdata/{file}", handler);      one segment: "workflows%2Fa.json" -> "workflows/a.json"
 //   router.get("/userdata/{file*}", handler);     one or more segments, so real slashes will do as well
+//   router.get("/features", handler, {"What the server can do", .answer = schema::map(schema::any())});
 #pragma once
+#include <deque>
+#include <map>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "server/http.h"
+#include "server/schema.h"
 
 namespace easel::server {
 
+// Under which paths a route answers.
+enum class Under {
+  kBoth,      // its own and the same below /api
+  kOwnPath,   // /internal, static files, probes
+  kApiAlone,  // written without its /api
+};
+
 class Router {
  public:
-  // Each route answers under its own path and under /api. The first route that matches wins.
-  void get(std::string pattern, Handler handler) { add("GET", std::move(pattern), std::move(handler), true); }
-  void post(std::string pattern, Handler handler) { add("POST", std::move(pattern), std::move(handler), true); }
-  void del(std::string pattern, Handler handler) { add("DELETE", std::move(pattern), std::move(handler), true); }
-  // Under its own path only (/internal, static files).
-  void only(std::string method, std::string pattern, Handler handler) {
-    add(std::move(method), std::move(pattern), std::move(handler), false);
+  // The first route that matches wins.
+  void get(std::string pattern, Handler handler, RouteDoc doc = {}) {
+    add("GET", std::move(pattern), std::move(handler), std::move(doc));
+  }
+  void post(std::string pattern, Handler handler, RouteDoc doc = {}) {
+    add("POST", std::move(pattern), std::move(handler), std::move(doc));
+  }
+  void del(std::string pattern, Handler handler, RouteDoc doc = {}) {
+    add("DELETE", std::move(pattern), std::move(handler), std::move(doc));
+  }
+  void add(std::string method, std::string pattern, Handler handler, RouteDoc doc, Under under = Under::kBoth);
+  // Under its own path only.
+  void only(std::string method, std::string pattern, Handler handler, RouteDoc doc = {}) {
+    add(std::move(method), std::move(pattern), std::move(handler), std::move(doc), Under::kOwnPath);
   }
   // GET of what no route matches: the frontend's files.
   void otherwise(Handler handler) { otherwise_ = std::move(handler); }
@@ -28,21 +47,32 @@ class Router {
   // 500 and a line in the log.
   Response handle(Request& request) const;
 
-  // All routes as "METHOD pattern", for tests that visit each.
-  std::vector<std::string> list() const;
-
- private:
   struct Route {
     std::string method, pattern;
     std::vector<std::string> segments;
     Handler handler;
-    bool also_api;
+    RouteDoc doc;
+    Under under;
   };
-  void add(std::string method, std::string pattern, Handler handler, bool also_api);
-  Response dispatch(Request& request) const;
+  const std::deque<Route>& routes() const { return routes_; }
 
-  std::vector<Route> routes_;
+  // How often each route answered with which status, and how long its handler took in all.
+  struct Count {
+    std::string method, pattern;
+    std::map<int, uint64_t> answers;
+    double seconds = 0;
+  };
+  std::vector<Count> counts() const;
+
+ private:
+  Response dispatch(Request& request, const Route*& matched) const;
+  void count(const Route* route, int status, double seconds) const;
+
+  std::deque<Route> routes_;
   Handler otherwise_;
+
+  mutable std::mutex counting_;  // guards what follows
+  mutable std::map<const Route*, Count> counts_;
 };
 
 }  // namespace easel::server
