@@ -3,7 +3,7 @@
 #include "base/error.h"
 #include "models/architecture.h"
 #include "models/file_kind.h"
-#include "models/text_encoders/sd1.h"
+#include "models/text_encoders/clip_family.h"
 #include "models/vae/autoencoder_kl.h"
 
 namespace easel {
@@ -18,7 +18,8 @@ std::optional<std::string> after(const std::string& name, const std::string& pre
 Model make_model(const TensorFilePtr& file, const std::string& prefix, const LoadOptions& options,
                  std::optional<at::ScalarType> held) {
   const Weights bare(file, prefix);
-  const auto* architecture = find_architecture(bare);
+  const Weights whole(file, "");  // for the marks that some families leave beside the weights
+  const auto* architecture = find_architecture(bare, whole);
   if (!architecture) {
     fail("load_diffusion_model: '{}' holds a diffusion model of a kind that is not known here", bare.origin());
   }
@@ -28,11 +29,12 @@ Model make_model(const TensorFilePtr& file, const std::string& prefix, const Loa
   const Weights weights(
       file,
       [&](const std::string& name) -> std::optional<std::string> {
+        if (name.rfind("noise_augmentor.data_", 0) == 0) return name;  // unCLIP's
         auto rest = after(name, prefix);
         return rest ? std::optional("diffusion_model." + *rest) : std::nullopt;
       },
       held);
-  Model model(*architecture, weights, options.precision);
+  Model model(*architecture, weights, architecture->sampling(bare, whole), options.precision);
   architecture->make(weights, options.precision);  // missing weights show here rather than in the first step
   return model;
 }
@@ -61,7 +63,7 @@ Checkpoint load_checkpoint(const std::string& path, const LoadOptions& options) 
   if (!kind.has_diffusion_model) refuse("load_checkpoint", *file, "a checkpoint");
   Checkpoint checkpoint{.model = make_model(file, kind.diffusion_prefix, options, {})};
   if (kind.has_vae) checkpoint.vae = make_vae(file, kind.vae_prefix, options);
-  if (kind.has_text_encoder) checkpoint.clip = make_sd1_clip(file, options);
+  if (kind.has_text_encoder) checkpoint.clip = make_clip({file}, options);
   return checkpoint;
 }
 
@@ -76,14 +78,16 @@ Model load_diffusion_model(const std::string& path, const std::string& weight_dt
 }
 
 Clip load_clip(const std::vector<std::string>& paths, const std::string& type, const LoadOptions& options) {
-  if (paths.size() != 1)
-    fail("load_clip: {} files came; text encoders of several files are not there yet", paths.size());
-  const auto file = open_tensor_file(paths[0]);
-  if (!file_kind(*file).has_text_encoder) refuse("load_clip", *file, "a CLIP text encoder");
-  if (type != "stable_diffusion") {
-    fail("load_clip: text encoders of type '{}' are not there yet; 'stable_diffusion' is", type);
+  // ComfyUI takes types it does not know for "stable_diffusion".
+  if (type != "stable_diffusion" && type != "sdxl") {
+    fail("load_clip: text encoders of type '{}' are not there yet; 'stable_diffusion' and 'sdxl' are", type);
   }
-  return make_sd1_clip(file, options);
+  std::vector<TensorFilePtr> files;
+  for (const auto& path : paths) {
+    files.push_back(open_tensor_file(path));
+    if (!file_kind(*files.back()).has_text_encoder) refuse("load_clip", *files.back(), "a CLIP text encoder");
+  }
+  return make_clip(files, options);
 }
 
 Vae load_vae(const std::string& path, const LoadOptions& options) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "models/architecture.h"
+#include "models/text_encoders/clip_names.h"
 
 namespace easel {
 
@@ -69,14 +70,6 @@ void find_vae(const Tensors& tensors, FileKind& kind) {
   }
 }
 
-bool has_clip(const Tensors& tensors) {
-  for (const char* prefix : {"cond_stage_model.transformer.text_model.", "cond_stage_model.transformer.", "text_model.",
-                             "clip_l.transformer.text_model."}) {
-    if (tensors.count(std::string(prefix) + "embeddings.token_embedding.weight")) return true;
-  }
-  return false;
-}
-
 // Kinds that are recognised by a telling name; the loader's node follows.
 struct Telling {
   std::string_view part, name, loader;
@@ -108,10 +101,10 @@ FileKind file_kind(const TensorFile& file) {
   }
   kind.diffusion_prefix = diffusion_prefix(tensors);
   const auto shared = TensorFilePtr(TensorFilePtr(), &file);  // borrowed for the length of this call
-  const auto* architecture = find_architecture(Weights(shared, kind.diffusion_prefix));
+  const auto* architecture = find_architecture(Weights(shared, kind.diffusion_prefix), Weights(shared, ""));
   kind.has_diffusion_model = architecture || !kind.diffusion_prefix.empty();
   find_vae(tensors, kind);
-  kind.has_text_encoder = has_clip(tensors);
+  kind.has_text_encoder = !clips_in(tensors).empty();
 
   if (kind.has_diffusion_model) {
     const std::string family = architecture ? architecture->name : "unknown";

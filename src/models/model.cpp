@@ -34,14 +34,17 @@ struct Model::Bound {
   Network network;
 };
 
-Model::Model(const Architecture& architecture, Weights weights, Precision precision)
-    : sampling(architecture.sampling()),
+Model::Model(const Architecture& architecture, Weights weights, ModelSampling sampling, Precision precision)
+    : sampling(std::move(sampling)),
       architecture_(&architecture),
       weights_(std::move(weights)),
       precision_(precision),
       bound_(std::make_shared<Bound>()) {}
 
 const std::string& Model::id() const { return architecture_->id; }
+MakeInputs Model::inputs() const {
+  return architecture_->inputs ? architecture_->inputs(weights_, sampling) : MakeInputs();
+}
 const LatentFormat& Model::latent_format() const { return *architecture_->latent; }
 
 Network Model::network() const {
@@ -71,9 +74,9 @@ struct Clip::Bound {
 Clip::Clip(MakeTextEncoder make, Weights weights, Precision precision)
     : make_(std::move(make)), weights_(std::move(weights)), precision_(precision), bound_(std::make_shared<Bound>()) {}
 
-TextEncoding Clip::encode(const std::string& text) const {
+TextEncoding Clip::encode(const Texts& texts) const {
   std::call_once(bound_->once, [&] { bound_->encode = make_(weights(), precision_); });
-  return bound_->encode(text, last_layer_);
+  return bound_->encode(texts, last_layer_);
 }
 
 Clip Clip::with_last_layer(int layer) const {

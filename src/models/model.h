@@ -1,6 +1,7 @@
 // The values that travel between nodes: MODEL, CLIP and VAE. Cheap to copy (weights are shared) and never changed: what
 // a node changes is a new value. Weights are read from the file when first needed.
 #pragma once
+#include "sampling/model_inputs.h"
 #include "sampling/model_sampling.h"
 #include "sampling/network.h"
 #include "tensor/latent_format.h"
@@ -14,7 +15,7 @@ struct Architecture;  // models/architecture.h: a row of the table of what we ca
 // MODEL: a diffusion network, what is laid over its weights, and how it is sampled.
 class Model {
  public:
-  Model(const Architecture& architecture, Weights weights, Precision precision);
+  Model(const Architecture& architecture, Weights weights, ModelSampling sampling, Precision precision);
 
   const Architecture& architecture() const { return *architecture_; }
   const std::string& id() const;  // "sd15"
@@ -24,6 +25,9 @@ class Model {
   // The network as samplers call it: x [B, C, H, W] float32, already scaled, to the raw prediction (float32). It stays
   // valid after the Model is gone.
   Network network() const;
+
+  // What the network takes beside latent, time and text, of a conditioning.
+  MakeInputs inputs() const;
 
   ModelSampling sampling;  // sigmas, prediction type; nodes replace it in a copy
 
@@ -45,9 +49,16 @@ struct TextEncoding {
   Tensor pooled;      // [1, D] float32
 };
 
-// A family's text encoders bound to their weights: text and layer (-1 the last, -2 the one before, …; nothing: the
+// What to encode: one text, or a text for each encoder by its short name ("l", "g", …), where one that is not named gets
+// the plain one.
+struct Texts {
+  std::string plain;
+  std::map<std::string, std::string> each;
+};
+
+// A family's text encoders bound to their weights: texts and layer (-1 the last, -2 the one before, …; nothing: the
 // family's own) to encoding.
-using EncodeText = std::function<TextEncoding(const std::string& text, std::optional<int> layer)>;
+using EncodeText = std::function<TextEncoding(const Texts& texts, std::optional<int> layer)>;
 using MakeTextEncoder = std::function<EncodeText(const Weights&, const Precision&)>;
 
 // CLIP: a family's text encoders with their tokenizers.
@@ -56,7 +67,8 @@ class Clip {
   Clip(MakeTextEncoder make, Weights weights, Precision precision);
 
   // Prompt syntax and chunks of 77 as ComfyUI's CLIPTextEncode.
-  TextEncoding encode(const std::string& text) const;
+  TextEncoding encode(const std::string& text) const { return encode(Texts{.plain = text}); }
+  TextEncoding encode(const Texts& texts) const;
 
   // CLIPSetLastLayer: -1 is the last layer, -2 the one before, …
   Clip with_last_layer(int layer) const;

@@ -52,6 +52,16 @@ inline Tensor formula(const Json& spec) {
   return tensor;
 }
 
+// The tensors of specs/<spec>.json in memory: for models of small sizes.
+inline std::map<std::string, Tensor> spec_tensors(const std::string& spec, at::ScalarType dtype = at::kFloat) {
+  std::map<std::string, Tensor> tensors;
+  const auto json = read_json(*folder() / "specs" / (spec + ".json"));
+  for (const auto& [name, entry] : json.items()) {
+    tensors[name] = formula(name, shape_of(entry), entry.at("mean"), entry.at("std"), dtype);
+  }
+  return tensors;
+}
+
 class Golden {
  public:
   // group: "sd15/unet" reads sd15/unet.json and, where there is one, sd15/unet.safetensors.

@@ -1,6 +1,9 @@
 #include "models/diffusion/unet.h"
 
+#include <fmt/ranges.h>
+
 #include "base/error.h"
+#include "base/log.h"
 #include "tensor/kernels/attention.h"
 #include "tensor/kernels/norm.h"
 
@@ -62,10 +65,12 @@ TransformerBlock::TransformerBlock(const Weights& w, const UnetConfig& config)
       ff_in(w / "ff" / "net" / 0 / "proj"),
       ff_out(w / "ff" / "net" / 2) {}
 
-Tensor TransformerBlock::operator()(Tensor x, const Tensor& context) const {
+Tensor TransformerBlock::operator()(Tensor x, UnetCall& call) const {
   const auto self = norm1(x);
   x = attn1.add(self, self, x);
-  x = attn2.add(norm2(x), context, x);
+  if (call.in.between_attentions) x = call.in.between_attentions(x, call.attended);
+  ++call.attended;
+  x = attn2.add(norm2(x), call.context, x);
   return ff_out.add(ff_in.geglu(norm3(x)), x);
 }
 
@@ -75,9 +80,9 @@ SpatialTransformer::SpatialTransformer(const Weights& w, const UnetConfig& confi
   for (int64_t i = 0; i < list.count(); ++i) blocks.emplace_back(list / i, config);
 }
 
-Tensor SpatialTransformer::operator()(const Tensor& x, const Tensor& context) const {
+Tensor SpatialTransformer::operator()(const Tensor& x, UnetCall& call) const {
   auto h = proj_in(to_sequence(norm(x)));
-  for (const auto& block : blocks) h = block(h, context);
+  for (const auto& block : blocks) h = block(h, call);
   return to_image(proj_out.add(h, to_sequence(x)), x.size(2), x.size(3));
 }
 
@@ -86,40 +91,77 @@ Tensor Upsample::operator()(const Tensor& x, int64_t height, int64_t width) cons
   return conv(at::upsample_nearest2d(x, {height, width}));
 }
 
-// A block is a list of layers numbered 0, 1, …; which layer it is shows in the names of its weights.
-Unet::Block Unet::make_block(const Weights& w, const UnetConfig& config) {
-  Block block;
+UnetBlock::UnetBlock(const Weights& w, const UnetConfig& config) {
   for (int64_t i = 0; i < w.count(); ++i) {
     const auto layer = w / i;
     if (layer.any("in_layers")) {
-      block.emplace_back(ResBlock(layer));
+      layers.emplace_back(ResBlock(layer));
     } else if (layer.any("transformer_blocks")) {
-      block.emplace_back(SpatialTransformer(layer, config));
+      layers.emplace_back(SpatialTransformer(layer, config));
     } else if (layer.any("op")) {
-      block.emplace_back(Downsample(layer));
+      layers.emplace_back(Downsample(layer));
     } else if (layer.any("conv")) {
-      block.emplace_back(Upsample(layer));
+      layers.emplace_back(Upsample(layer));
     } else {
-      block.emplace_back(nn::Conv2d(layer));
+      layers.emplace_back(nn::Conv2d(layer));
     }
   }
-  return block;
+}
+
+Tensor UnetBlock::operator()(Tensor x, UnetCall& call, at::IntArrayRef next) const {
+  for (const auto& layer : layers) {
+    if (auto* res = std::get_if<ResBlock>(&layer)) {
+      x = (*res)(x, call.silu_emb);
+    } else if (auto* transformer = std::get_if<SpatialTransformer>(&layer)) {
+      x = (*transformer)(x, call);
+    } else if (auto* down = std::get_if<Downsample>(&layer)) {
+      x = (*down)(x);
+    } else if (auto* up = std::get_if<Upsample>(&layer)) {
+      x = next.empty() ? (*up)(x, 2 * x.size(2), 2 * x.size(3)) : (*up)(x, next[2], next[3]);
+    } else {
+      x = std::get<nn::Conv2d>(layer)(x);
+    }
+  }
+  return x;
+}
+
+int64_t UnetBlock::context_width() const {
+  for (const auto& layer : layers) {
+    auto* transformer = std::get_if<SpatialTransformer>(&layer);
+    if (transformer && !transformer->blocks.empty()) return transformer->blocks[0].attn2.to_k.in();
+  }
+  return 0;
+}
+
+std::vector<UnetBlock> unet_blocks(const Weights& w, const UnetConfig& config) {
+  std::vector<UnetBlock> blocks;
+  for (int64_t i = 0; i < w.count(); ++i) blocks.emplace_back(w / i, config);
+  return blocks;
+}
+
+UnetEmbedding::UnetEmbedding(const Weights& w)
+    : time_in(w / "time_embed" / 0),
+      time_out(w / "time_embed" / 2),
+      label_in(label_of(w, "0")),
+      label_out(label_of(w, "2")) {}
+
+Tensor UnetEmbedding::operator()(const NetInput& in, at::ScalarType dtype) const {
+  auto emb = time_out(time_in(nn::timestep_embedding(in.timestep, time_in.in()).to(dtype), nn::Activation::kSilu));
+  if (!label_in) return emb;
+  if (!in.y.defined() || in.y.size(-1) != label_in->in()) {
+    fail("Unet: the model takes a vector of {} numbers beside the text, {} came; perhaps the text encoder is another's",
+         label_in->in(), in.y.defined() ? in.y.size(-1) : 0);
+  }
+  return emb + (*label_out)((*label_in)(in.y.to(dtype), nn::Activation::kSilu));
 }
 
 Unet::Unet(const Weights& w, const UnetConfig& config)
-    : time_in_(w / "time_embed" / 0),
-      time_out_(w / "time_embed" / 2),
-      label_in_(label_of(w, "0")),
-      label_out_(label_of(w, "2")),
-      middle_block_(make_block(w / "middle_block", config)),
+    : embedding_(w),
+      input_blocks_(unet_blocks(w / "input_blocks", config)),
+      output_blocks_(unet_blocks(w / "output_blocks", config)),
+      middle_block_(w / "middle_block", config),
       out_norm_(w / "out" / 0),
       out_conv_(w / "out" / 2) {
-  for (int64_t i = 0; i < (w / "input_blocks").count(); ++i) {
-    input_blocks_.push_back(make_block(w / "input_blocks" / i, config));
-  }
-  for (int64_t i = 0; i < (w / "output_blocks").count(); ++i) {
-    output_blocks_.push_back(make_block(w / "output_blocks" / i, config));
-  }
   if (input_blocks_.empty() || input_blocks_.size() != output_blocks_.size()) {
     fail(
         "Unet: '{}' has {} input blocks and {} output blocks, as many of each were wanted; perhaps the file is cut "
@@ -127,12 +169,7 @@ Unet::Unet(const Weights& w, const UnetConfig& config)
         w.origin(), input_blocks_.size(), output_blocks_.size());
   }
   in_channels_ = (w / "input_blocks" / 0 / 0)["weight"].size(1);
-  model_width_ = time_in_.in();
-  for (const auto& layer : middle_block_) {
-    if (auto* transformer = std::get_if<SpatialTransformer>(&layer)) {
-      context_width_ = transformer->blocks.at(0).attn2.to_k.in();
-    }
-  }
+  for (const auto& block : input_blocks_) context_width_ = std::max(context_width_, block.context_width());
 }
 
 void Unet::check(const NetInput& in) const {
@@ -147,45 +184,44 @@ void Unet::check(const NetInput& in) const {
     fail("Unet: the model takes text vectors of width {}, {} came; perhaps the text encoder belongs to another model",
          context_width_, in.context.defined() ? in.context.size(-1) : 0);
   }
-  if (label_in_ && !in.y.defined()) fail("Unet: the model takes a vector of {} numbers, none came", label_in_->in());
 }
 
-Tensor Unet::run(const Block& block, Tensor x, const Tensor& silu_emb, const Tensor& context,
-                 at::IntArrayRef next) const {
-  for (const auto& layer : block) {
-    if (auto* res = std::get_if<ResBlock>(&layer)) {
-      x = (*res)(x, silu_emb);
-    } else if (auto* transformer = std::get_if<SpatialTransformer>(&layer)) {
-      x = (*transformer)(x, context);
-    } else if (auto* down = std::get_if<Downsample>(&layer)) {
-      x = (*down)(x);
-    } else if (auto* up = std::get_if<Upsample>(&layer)) {
-      x = next.empty() ? (*up)(x, 2 * x.size(2), 2 * x.size(3)) : (*up)(x, next[2], next[3]);
-    } else {
-      x = std::get<nn::Conv2d>(layer)(x);
-    }
+namespace {
+
+// x with the residual at that place added; one of another shape belongs to another family and is left out, as in
+// ComfyUI.
+Tensor with_residual(const Tensor& x, const std::vector<Tensor>& residuals, size_t i) {
+  if (i >= residuals.size() || !residuals[i].defined()) return x;
+  const auto& residual = residuals[i];
+  if (residual.dim() != 4 || residual.size(1) != x.size(1) || residual.size(2) != x.size(2) ||
+      residual.size(3) != x.size(3)) {
+    log::warn("a control network of another family gives [{}] where [{}] is wanted, and is left out",
+              fmt::join(residual.sizes(), ", "), fmt::join(x.sizes(), ", "));
+    return x;
   }
-  return x;
+  return x + residual.to(x.scalar_type());
 }
+
+}  // namespace
 
 Tensor Unet::operator()(const NetInput& in, at::ScalarType dtype) const {
   check(in);
+  static const Residuals none;
+  const auto& residuals = in.residuals ? *in.residuals : none;
   auto x = in.concat.defined() ? at::cat({in.x, in.concat}, 1) : in.x;
   x = x.to(dtype).contiguous(at::MemoryFormat::ChannelsLast);
-  const auto context = contexts_.cast(in.context, dtype);
-
-  auto emb = nn::timestep_embedding(in.timestep, model_width_).to(dtype);
-  emb = time_out_(time_in_(emb, nn::Activation::kSilu));
-  if (label_in_) emb = emb + (*label_out_)((*label_in_)(in.y.to(dtype), nn::Activation::kSilu));
-  const auto silu_emb = kernels::silu(emb);  // every residual block begins with it
+  UnetCall call{
+      .in = in, .context = contexts_.cast(in.context, dtype), .silu_emb = kernels::silu(embedding_(in, dtype))};
 
   std::vector<Tensor> skips;
-  for (const auto& block : input_blocks_) skips.push_back(x = run(block, x, silu_emb, context, {}));
-  x = run(middle_block_, x, silu_emb, context, {});
+  for (size_t i = 0; i < input_blocks_.size(); ++i) {
+    skips.push_back(x = with_residual(input_blocks_[i](x, call), residuals.input, i));
+  }
+  x = with_residual(middle_block_(x, call), residuals.middle, 0);
   for (const auto& block : output_blocks_) {
-    x = kernels::concat_channels(x, skips.back());
+    x = kernels::concat_channels(x, with_residual(skips.back(), residuals.skips, skips.size() - 1));
     skips.pop_back();
-    x = run(block, x, silu_emb, context, skips.empty() ? at::IntArrayRef() : skips.back().sizes());
+    x = block(x, call, skips.empty() ? at::IntArrayRef() : skips.back().sizes());
   }
   return out_conv_(out_norm_.silu(x)).to(at::kFloat).contiguous();
 }

@@ -1,6 +1,6 @@
-// The U-Net of Stable Diffusion 1.x (Rombach et al. 2022, "High-Resolution Image Synthesis with Latent Diffusion
-// Models"; the block layout is OpenAI's guided diffusion). Its shape is read off its weights: widths, depths, which
-// levels attend.
+// The U-Net of Stable Diffusion 1.x, 2.x and XL (Rombach et al. 2022, "High-Resolution Image Synthesis with Latent
+// Diffusion Models"; Podell et al. 2023, "SDXL"; the block layout is OpenAI's guided diffusion). Its shape is read off
+// its weights: widths, depths, which levels attend, whether a vector goes in beside the time.
 #pragma once
 #include <variant>
 
@@ -40,10 +40,17 @@ struct CrossAttention {
   int64_t heads;
 };
 
+// What all blocks of one call of the network share.
+struct UnetCall {
+  const NetInput& in;
+  Tensor context;        // [B, T, D] in the dtype of the call
+  Tensor silu_emb;       // [B, E], every residual block begins with it
+  int64_t attended = 0;  // transformer blocks so far
+};
+
 struct TransformerBlock {
   TransformerBlock(const Weights& w, const UnetConfig& config);
-  // x [B, L, C]   context [B, T, D]
-  Tensor operator()(Tensor x, const Tensor& context) const;
+  Tensor operator()(Tensor x, UnetCall& call) const;  // x [B, L, C]
 
   nn::LayerNorm norm1, norm2, norm3;
   CrossAttention attn1, attn2;  // over the image, over the text
@@ -53,7 +60,7 @@ struct TransformerBlock {
 // An image as a sequence of its pixels, through transformer blocks, added back.
 struct SpatialTransformer {
   SpatialTransformer(const Weights& w, const UnetConfig& config);
-  Tensor operator()(const Tensor& x, const Tensor& context) const;
+  Tensor operator()(const Tensor& x, UnetCall& call) const;
 
   nn::GroupNorm norm;
   nn::Linear proj_in, proj_out;
@@ -73,6 +80,29 @@ struct Upsample {
   nn::Conv2d conv;
 };
 
+// A list of layers numbered 0, 1, …; which layer each is shows in the names of its weights.
+struct UnetBlock {
+  UnetBlock(const Weights& w, const UnetConfig& config);
+  // next: the size an upsampling layer goes to; empty: double
+  Tensor operator()(Tensor x, UnetCall& call, at::IntArrayRef next = {}) const;
+  int64_t context_width() const;  // 0 where the block does not attend to text
+
+  using Layer = std::variant<nn::Conv2d, ResBlock, SpatialTransformer, Downsample, Upsample>;
+  std::vector<Layer> layers;
+};
+
+// Timesteps and the label vector, where the model takes one, to the embedding that residual blocks read.
+struct UnetEmbedding {
+  explicit UnetEmbedding(const Weights& w);
+  Tensor operator()(const NetInput& in, at::ScalarType dtype) const;  // [B, E]
+
+  nn::Linear time_in, time_out;
+  std::optional<nn::Linear> label_in, label_out;
+};
+
+// The blocks numbered 0, 1, … below w.
+std::vector<UnetBlock> unet_blocks(const Weights& w, const UnetConfig& config);
+
 class Unet {
  public:
   Unet(const Weights& w, const UnetConfig& config);
@@ -85,19 +115,13 @@ class Unet {
   int64_t context_width() const { return context_width_; }
 
  private:
-  using Layer = std::variant<nn::Conv2d, ResBlock, SpatialTransformer, Downsample, Upsample>;
-  using Block = std::vector<Layer>;
-
-  static Block make_block(const Weights& w, const UnetConfig& config);
-  Tensor run(const Block& block, Tensor x, const Tensor& silu_emb, const Tensor& context, at::IntArrayRef next) const;
   void check(const NetInput& in) const;
 
-  int64_t in_channels_ = 0, model_width_ = 0, context_width_ = 0;
+  int64_t in_channels_ = 0, context_width_ = 0;
   nn::Kept contexts_;
-  nn::Linear time_in_, time_out_;
-  std::optional<nn::Linear> label_in_, label_out_;
-  std::vector<Block> input_blocks_, output_blocks_;
-  Block middle_block_;
+  UnetEmbedding embedding_;
+  std::vector<UnetBlock> input_blocks_, output_blocks_;
+  UnetBlock middle_block_;  // without layers in some distilled models
   nn::GroupNorm out_norm_;
   nn::Conv2d out_conv_;
 };

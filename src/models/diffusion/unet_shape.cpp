@@ -22,9 +22,15 @@ UnetShape unet_shape(const Weights& w) {
     shape.depth_in.push_back((block / 1 / "transformer_blocks").count());
   }
   for (int64_t i = 0; i < out.count(); ++i) shape.depth_out.push_back((out / i / 1 / "transformer_blocks").count());
-  shape.depth_middle = (middle / "transformer_blocks").count();
-  if (auto k = middle.find("transformer_blocks.0.attn2.to_k.weight")) shape.context_width = k->size(1);
-  if (auto proj_in = middle.find("proj_in.weight")) shape.linear_projections = proj_in->dim() == 2;
+  shape.depth_middle = middle.any() ? (middle / "transformer_blocks").count() : w.any("middle_block.0") ? -1 : -2;
+  if (auto label = w.find("label_emb.0.0.weight")) shape.vector_width = label->size(1);
+  for (const auto& name : w.names()) {
+    if (name.find("time_stack") != std::string::npos) shape.temporal = true;
+    if (shape.context_width == 0 && name.ends_with("transformer_blocks.0.attn2.to_k.weight")) {
+      shape.context_width = w[name].size(1);
+    }
+    if (name.ends_with("1.proj_in.weight")) shape.linear_projections = w[name].dim() == 2;
+  }
   return shape;
 }
 

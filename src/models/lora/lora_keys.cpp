@@ -119,21 +119,33 @@ LoraTargets unet_lora_targets(const std::vector<std::string>& names, const UnetS
 }
 
 LoraTargets clip_lora_targets(const std::vector<std::string>& names) {
-  constexpr std::string_view layers = "clip_l.transformer.text_model.encoder.layers.";
   static const std::set<std::string> adapted{"mlp.fc1",          "mlp.fc2",          "self_attn.q_proj",
                                              "self_attn.k_proj", "self_attn.v_proj", "self_attn.out_proj"};
+  constexpr std::string_view layers = "transformer.text_model.encoder.layers.";
+  const bool has_l = std::any_of(names.begin(), names.end(), [](auto& name) { return name.rfind("clip_l.", 0) == 0; });
   LoraTargets targets;
   for (const auto& name : names) {
     if (!name.ends_with(".weight")) continue;
     const auto module = without(name, ".weight");
     targets["text_encoders." + module] = name;
     if (module == "clip_l.transformer.text_projection") targets["lora_te1_text_projection"] = name;
-    if (name.rfind(layers, 0) != 0) continue;
-    const auto inside = module.substr(layers.size());  // "3.mlp.fc1"
+    if (module == "clip_g.transformer.text_projection") {
+      targets[has_l ? "lora_te2_text_projection" : "lora_prior_te_text_projection"] = name;
+    }
+    const auto encoder = module.substr(0, module.find('.'));
+    const auto below = module.substr(std::min(module.size(), encoder.size() + 1));
+    if (below.rfind(layers, 0) != 0) continue;
+    const auto inside = below.substr(layers.size());  // "3.mlp.fc1"
     if (!adapted.count(inside.substr(inside.find('.') + 1))) continue;
-    const auto dotted = "text_model.encoder.layers." + inside;
-    targets["text_encoder." + dotted] = name;
-    for (const char* kohya : {"lora_te_", "lora_te1_"}) targets[kohya + replaced(dotted, ".", "_")] = name;
+    const auto dotted = "text_model.encoder.layers." + inside, joined = replaced(dotted, ".", "_");
+    const bool second = encoder == "clip_g" && has_l;  // SDXL's larger encoder
+    targets[(second ? "text_encoder_2." : "text_encoder.") + dotted] = name;
+    if (second) {
+      targets["lora_te2_" + joined] = name;
+    } else {
+      targets["lora_te_" + joined] = name;
+      targets[(encoder == "clip_g" ? "lora_prior_te_" : "lora_te1_") + joined] = name;
+    }
   }
   return targets;
 }

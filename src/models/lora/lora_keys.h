@@ -11,8 +11,8 @@ using LoraTargets = std::map<std::string, std::string>;
 // (lycoris_*) and the model's own.
 LoraTargets unet_lora_targets(const std::vector<std::string>& names, const UnetShape& shape);
 
-// names: of a Clip's weights, "clip_l.transformer.*". kohya's (lora_te_*, lora_te1_*), diffusers' (text_encoder.*) and
-// the model's own (text_encoders.*).
+// names: of a Clip's weights, "clip_l.transformer.*". kohya's (lora_te_*, lora_te1_*, lora_te2_*), diffusers'
+// (text_encoder.*, text_encoder_2.*) and the model's own (text_encoders.*).
 LoraTargets clip_lora_targets(const std::vector<std::string>& names);
 
 // diffusers' name of every weight of a U-Net of this shape, to its own: "conv_in.weight" to "input_blocks.0.0.weight".

@@ -10,8 +10,6 @@ namespace easel {
 
 namespace {
 
-constexpr int64_t kHeadWidth = 64;
-
 int64_t first_end(const std::vector<PromptToken>& chunk) {
   auto found = std::find_if(chunk.begin(), chunk.end(), [](auto& token) { return token.id == ClipVocabulary::kEnd; });
   return found == chunk.end() ? 0 : found - chunk.begin();
@@ -19,7 +17,7 @@ int64_t first_end(const std::vector<PromptToken>& chunk) {
 
 }  // namespace
 
-ClipLayer::ClipLayer(const Weights& w, int64_t heads)
+ClipLayer::ClipLayer(const Weights& w, const ClipStyle& style)
     : layer_norm1(w / "layer_norm1"),
       q_proj(w / "self_attn" / "q_proj"),
       k_proj(w / "self_attn" / "k_proj"),
@@ -28,20 +26,23 @@ ClipLayer::ClipLayer(const Weights& w, int64_t heads)
       layer_norm2(w / "layer_norm2"),
       fc1(w / "mlp" / "fc1"),
       fc2(w / "mlp" / "fc2"),
-      heads(heads) {}
+      heads(q_proj.out() / style.head_width),
+      quick_gelu(style.quick_gelu) {}
 
 Tensor ClipLayer::operator()(Tensor x) const {
   const auto h = layer_norm1(x);
   x = out_proj.add(kernels::attention(q_proj(h), k_proj(h), v_proj(h), heads, {}, true), x);
-  return fc2.add(kernels::quick_gelu(fc1(layer_norm2(x))), x);
+  const auto inner = quick_gelu ? kernels::quick_gelu(fc1(layer_norm2(x))) : fc1(layer_norm2(x), nn::Activation::kGelu);
+  return fc2.add(inner, x);
 }
 
-ClipTextModel::ClipTextModel(const Weights& w)
-    : token_embedding_(w / "text_model" / "embeddings" / "token_embedding"),
+ClipTextModel::ClipTextModel(const Weights& w, const ClipStyle& style)
+    : style_(style),
+      token_embedding_(w / "text_model" / "embeddings" / "token_embedding"),
       position_embedding_(w / "text_model" / "embeddings" / "position_embedding"),
       final_layer_norm_(w / "text_model" / "final_layer_norm") {
   const auto list = w / "text_model" / "encoder" / "layers";
-  for (int64_t i = 0; i < list.count(); ++i) layers_.emplace_back(list / i, width() / kHeadWidth);
+  for (int64_t i = 0; i < list.count(); ++i) layers_.emplace_back(list / i, style);
   if (layers_.empty()) fail("ClipTextModel: '{}' has no layers; perhaps the file is cut short", w.origin());
   if (w.any("text_projection")) text_projection_.emplace(w / "text_projection");
 }
@@ -65,9 +66,10 @@ Tensor ClipTextModel::embed(const PromptChunks& chunks, at::ScalarType dtype) co
   return x + position_embedding_(at::arange(length), dtype);
 }
 
-ClipOutput ClipTextModel::operator()(const PromptChunks& chunks, int layer, at::ScalarType dtype) const {
-  const int depth = static_cast<int>(layers_.size());
-  const int wanted = layer < 0 && -layer <= depth ? depth + layer : depth - 1;
+ClipOutput ClipTextModel::operator()(const PromptChunks& chunks, std::optional<int> asked, at::ScalarType dtype) const {
+  const int depth = static_cast<int>(layers_.size()), layer = asked.value_or(style_.layer);
+  const bool exists = layer < 0 && -layer <= depth;
+  const int wanted = exists ? depth + layer : depth - 1;
   auto x = embed(chunks, dtype);
   Tensor hidden;
   for (int i = 0; i < depth; ++i) {
@@ -79,18 +81,24 @@ ClipOutput ClipTextModel::operator()(const PromptChunks& chunks, int layer, at::
   for (size_t b = 0; b < chunks.size(); ++b) ends.push_back(last[b][first_end(chunks[b])]);
   auto pooled = at::stack(ends);
   if (text_projection_) pooled = (*text_projection_)(pooled);
-  return {.hidden = (wanted == depth - 1 ? last : final_layer_norm_(hidden)).to(at::kFloat),
+  const bool normed = style_.normed_hidden || !exists;
+  return {.hidden = (!normed               ? hidden
+                     : wanted == depth - 1 ? last
+                                           : final_layer_norm_(hidden))
+                        .to(at::kFloat),
           .pooled = pooled.to(at::kFloat)};
 }
 
-ClipOutput encode_prompt(const ClipTextModel& model, PromptChunks chunks, int layer, at::ScalarType dtype) {
+ClipOutput encode_prompt(const ClipTextModel& model, PromptChunks chunks, std::optional<int> layer, int64_t pad,
+                         at::ScalarType dtype) {
   const auto count = static_cast<int64_t>(chunks.size());
   const bool weighted = std::any_of(chunks.begin(), chunks.end(), [](auto& chunk) {
     return std::any_of(chunk.begin(), chunk.end(), [](auto& token) { return token.weight != 1.0; });
   });
   if (weighted) {
-    std::vector<PromptToken> empty(chunks[0].size(), PromptToken{.id = ClipVocabulary::kEnd});
-    empty[0].id = ClipVocabulary::kStart;
+    std::vector<PromptToken> empty(chunks[0].size(), PromptToken{.id = pad});
+    empty.at(0).id = ClipVocabulary::kStart;
+    empty.at(1).id = ClipVocabulary::kEnd;
     chunks.push_back(empty);
   }
   auto [hidden, pooled] = model(chunks, layer, dtype);
