@@ -128,7 +128,7 @@ std::string fill_in(const std::string& text, const std::tm& now, const LookUp& l
     const std::string inside = text.substr(i + 1, end - i - 1);
     const size_t dot = inside.find('.');
     std::optional<std::string> value;
-    if (dot == std::string::npos && inside.starts_with("date:")) {
+    if (inside.starts_with("date:")) {
       value = format_date(std::string_view(inside).substr(5), now);
     } else if (dot != std::string::npos && inside.find('.', dot + 1) == std::string::npos) {
       value = look_up(inside.substr(0, dot), inside.substr(dot + 1));

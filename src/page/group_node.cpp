@@ -27,6 +27,7 @@ class Group {
     graph_ = std::make_unique<SavedGraph>();
     read_nodes();
     read_links();
+    mark_converted(host);
     for (SavedNode& node : graph_->nodes) add_widgets(node, host);
     for (SavedNode& node : graph_->nodes) add_sockets(node, false);
     for (SavedNode& node : graph_->nodes) add_sockets(node, true);  // converted widgets come last
@@ -84,6 +85,23 @@ class Group {
     if (!of_node.is_object() || !of_node.contains(what) || !of_node[what].is_object()) return false;
     const Json& slots = of_node[what];
     return slots.contains(key) && slots[key].is_object() && slots[key].value("visible", Json()) == false;
+  }
+
+  // Old definitions list those widgets as inputs that were made sockets, newer ones list all of them. Which it is shows
+  // in the number of values that the host has: all of them then, those linked inside aside.
+  void mark_converted(const SavedNode& host) {
+    size_t all = 0;
+    for (const SavedNode& node : graph_->nodes) {
+      if (node.type == "PrimitiveNode" && used_.contains({graph_->index[node.id], 0})) all += 2;
+      const Node* declared = registry_.find(node.type);
+      for (const Input* input : declared ? layout(*declared) : std::vector<const Input*>()) {
+        const SavedSlot* slot = node.input(input->name);
+        if (!slot || slot->links.empty()) all += values_taken(*input);
+      }
+    }
+    if (!host.widgets_values.is_array() || host.widgets_values.size() != all) return;
+    for (SavedNode& node : graph_->nodes)
+      std::erase_if(node.inputs, [](const SavedSlot& slot) { return !slot.widget.empty() && slot.links.empty(); });
   }
 
   // Values of the host, one after the other, to the inner nodes' widgets that were not converted.

@@ -55,9 +55,11 @@ class Conversion {
     if (depth > kMaxDepth)
       fail("workflow: subgraphs are nested deeper than {}, perhaps one contains itself", kMaxDepth);
     placed_ += scope.graph->nodes.size();
-    if (placed_ > options_.max_nodes)
-      fail("workflow: more than {} nodes once its subgraphs are expanded, which is all that is allowed",
-           options_.max_nodes);
+    values_ += scope.graph->inputs.size();
+    for (const SavedNode& node : scope.graph->nodes) values_ += node.inputs.size() + node.widgets_values.size();
+    if (placed_ > options_.max_nodes || values_ > PromptLimits().values)
+      fail("workflow: once its subgraphs are expanded, more than {} nodes or {} values, which is all that is allowed",
+           options_.max_nodes, PromptLimits().values);
     for (const SavedNode& node : scope.graph->nodes) {
       if (!node.inside || node.mode != Mode::kRuns) continue;
       auto& inner = scope.inner[node.id];
@@ -67,7 +69,7 @@ class Conversion {
       inner->outer = &scope;
       inner->host = &node;
       inner->prefix = scope.id_of(node) + ":";
-      read_host_values(*inner, registry_);
+      read_host_values(*inner, widgets_);
       place(*inner, depth + 1);
     }
   }
@@ -122,7 +124,7 @@ class Conversion {
     }
   }
 
-  std::string finished_text(const Input& input, const SavedNode& node, std::string text) const {
+  std::string finished_text(const Input& input, const SavedNode& node, std::string text) {
     if (input.options.value("dynamicPrompts", OrderedJson(false)) == true) return choose_alternatives(text, pick_);
     if (input.name != "filename_prefix" || !saves_files(node.type)) return text;
     const std::time_t now = std::time(nullptr);
@@ -134,12 +136,15 @@ class Conversion {
   }
 
   // The value of a widget, of the node that calls itself so (its title, or a property made for this).
-  std::optional<std::string> widget_text(const Scope& scope, const std::string& name, const std::string& widget) const {
+  std::optional<std::string> widget_text(const Scope& scope, const std::string& name, const std::string& widget) {
     constexpr const char* kAlias = "Node name for S&R";
     for (const bool by_alias : {true, false}) {
       for (const SavedNode& node : scope.graph->nodes) {
+        if (steps_-- == 0) fail("workflow: too many file names that name other nodes");
         const auto alias = node.properties.find(kAlias);
-        if (by_alias ? alias == node.properties.end() || *alias != name : node.title != name) continue;
+        const bool is_called =
+            by_alias ? (alias == node.properties.end() ? node.type == name : *alias == name) : node.title == name;
+        if (!is_called) continue;
         const Node* declared = registry_.find(node.type);
         if (!declared) return std::nullopt;
         for (const auto& [input, value] : widget_values(*declared, node.widgets_values, options_.choices))
@@ -173,7 +178,8 @@ class Conversion {
   const Pick pick_;
   Scope root_;
   Prompt prompt_;
-  size_t placed_ = 0, steps_ = kMaxSteps;
+  InputWidgets widgets_{registry_};
+  size_t placed_ = 0, values_ = 0, steps_ = kMaxSteps;
 };
 
 }  // namespace

@@ -7,30 +7,6 @@
 namespace easel::page {
 namespace {
 
-constexpr int kMaxDepth = 100;
-
-// The name of the widget that a subgraph's input leads to, perhaps through subgraphs inside it; "" if it is a socket.
-std::string widget_behind(const SavedGraph& graph, size_t number, const Registry& registry, int depth = 0) {
-  if (number >= graph.inputs.size() || depth > kMaxDepth) return "";
-  for (const std::string& id : graph.inputs[number].links) {
-    const SavedLink* link = graph.link(id);
-    const SavedNode* node = link ? graph.node(link->target) : nullptr;
-    if (!node) continue;
-    const auto input = std::ranges::find_if(
-        node->inputs, [&](const SavedSlot& slot) { return !slot.links.empty() && slot.links.front() == id; });
-    if (input == node->inputs.end()) continue;
-    if (!node->inside) {
-      if (std::string widget = widget_of(*node, *input, registry); !widget.empty()) return widget;
-      continue;
-    }
-    const auto same = std::ranges::find(node->inside->inputs, input->name, &SavedSlot::name);
-    if (same == node->inside->inputs.end()) continue;
-    const auto inner = static_cast<size_t>(same - node->inside->inputs.begin());
-    if (!widget_behind(*node->inside, inner, registry, depth + 1).empty()) return input->name;
-  }
-  return "";
-}
-
 // "12: seed" -> "seed": an older page wrote where a widget lies into its name.
 std::string without_place(const std::string& name) {
   const size_t colon = name.find(':'), digits = name.find_first_not_of("0123456789 ");
@@ -41,7 +17,7 @@ std::string without_place(const std::string& name) {
 
 class Proxies {
  public:
-  Proxies(Scope& scope, const Registry& registry) : scope_(scope), registry_(registry) {}
+  Proxies(Scope& scope, InputWidgets& widgets) : scope_(scope), widgets_(widgets) {}
 
   void add(const Json& entry, const Json& value) {
     if (!entry.is_array() || entry.size() < 2 || !entry[1].is_string()) return;
@@ -75,13 +51,13 @@ class Proxies {
   std::string name_on(const SavedNode& node, const std::string& name) const {
     if (!node.inside || input_called(*node.inside, name)) return name;
     const std::string plain = without_place(name);
-    for (size_t i = 0; i < node.inside->inputs.size(); ++i)
-      if (widget_behind(*node.inside, i, registry_) == plain) return node.inside->inputs[i].name;
-    return plain;
+    const auto& behind = widgets_.of(*node.inside);
+    const auto found = std::ranges::find(behind, plain);
+    return found == behind.end() ? plain : node.inside->inputs[static_cast<size_t>(found - behind.begin())].name;
   }
 
   Scope& scope_;
-  const Registry& registry_;
+  InputWidgets& widgets_;
 };
 
 }  // namespace
@@ -113,7 +89,36 @@ std::string widget_of(const SavedNode& node, const SavedSlot& input, const Regis
   return found != declared->inputs.end() && is_widget(*found) ? input.name : "";
 }
 
-void read_host_values(Scope& scope, const Registry& registry) {
+const std::vector<std::string>& InputWidgets::of(const SavedGraph& graph) {
+  const auto [place, is_new] = known_.try_emplace(&graph);
+  if (is_new) {  // a subgraph that contains itself finds the empty list here
+    std::vector<std::string> names;
+    for (const SavedSlot& input : graph.inputs) names.push_back(find(graph, input));
+    place->second = std::move(names);
+  }
+  return place->second;
+}
+
+std::string InputWidgets::find(const SavedGraph& graph, const SavedSlot& input) {
+  for (const std::string& id : input.links) {
+    const SavedLink* link = graph.link(id);
+    const SavedNode* node = link ? graph.node(link->target) : nullptr;
+    if (!node) continue;
+    const auto slot = std::ranges::find_if(
+        node->inputs, [&](const SavedSlot& in) { return !in.links.empty() && in.links.front() == id; });
+    if (slot == node->inputs.end()) continue;
+    if (!node->inside) {
+      if (std::string widget = widget_of(*node, *slot, registry_); !widget.empty()) return widget;
+      continue;
+    }
+    const auto& behind = of(*node->inside);
+    for (size_t i = 0; i < behind.size(); ++i)
+      if (node->inside->inputs[i].name == slot->name && !behind[i].empty()) return slot->name;
+  }
+  return "";
+}
+
+void read_host_values(Scope& scope, InputWidgets& widgets) {
   const Json& values = scope.host->widgets_values;
   if (values.is_object()) {
     for (size_t i = 0; i < scope.graph->inputs.size(); ++i)
@@ -122,15 +127,20 @@ void read_host_values(Scope& scope, const Registry& registry) {
     return;
   }
   if (!values.is_array()) return;
+  std::vector<size_t> shown;  // inputs that the host has a widget for
+  const auto& behind = widgets.of(*scope.graph);
+  for (size_t i = 0; i < behind.size(); ++i)
+    if (!behind[i].empty()) shown.push_back(i);
+
   const auto proxies = scope.host->properties.find("proxyWidgets");
-  if (proxies != scope.host->properties.end() && proxies->is_array() && !proxies->empty()) {
-    Proxies reader(scope, registry);
+  const bool listed = proxies != scope.host->properties.end() && proxies->is_array() && !proxies->empty();
+  // A page that knows no proxies keeps them when it saves, but the values are then its own: one for each input shown.
+  if (listed && (values.size() == proxies->size() || values.size() != shown.size())) {
+    Proxies reader(scope, widgets);
     for (size_t i = 0; i < std::min(proxies->size(), values.size()); ++i) reader.add((*proxies)[i], values[i]);
     return;
   }
-  size_t place = 0;
-  for (size_t i = 0; i < scope.graph->inputs.size() && place < values.size(); ++i)
-    if (!widget_behind(*scope.graph, i, registry).empty()) scope.input_values[i] = values[place++];
+  for (size_t i = 0; i < std::min(shown.size(), values.size()); ++i) scope.input_values[shown[i]] = values[i];
 }
 
 }  // namespace easel::page

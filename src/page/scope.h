@@ -35,8 +35,22 @@ struct Scope {
   const SavedSlot* host_socket(size_t number) const;
 };
 
+// The widgets behind the inputs of subgraphs: for each input the name of the widget that it leads to, perhaps through
+// subgraphs inside, or "" if it is a socket. Found once for each subgraph, however often it is used.
+class InputWidgets {
+ public:
+  explicit InputWidgets(const Registry& registry) : registry_(registry) {}
+  const std::vector<std::string>& of(const SavedGraph& graph);
+
+ private:
+  std::string find(const SavedGraph& graph, const SavedSlot& input);
+
+  const Registry& registry_;
+  std::map<const SavedGraph*, std::vector<std::string>> known_;
+};
+
 // Reads the host's widgets_values (and its proxyWidgets, where an older page put the names) into the two maps.
-void read_host_values(Scope& scope, const Registry& registry);
+void read_host_values(Scope& scope, InputWidgets& widgets);
 
 // The widget that an input of a node is, or "" if it is a socket: by the saved mark, or by the node's declaration.
 std::string widget_of(const SavedNode& node, const SavedSlot& input, const Registry& registry);

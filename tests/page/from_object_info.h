@@ -9,7 +9,8 @@ inline Input input_from_info(const std::string& name, const OrderedJson& info, b
   if (info.size() > 1) input.options = info[1];
   if (info[0].is_array()) {
     input.type = "COMBO";
-    for (const auto& choice : info[0]) input.choices.push_back(choice.is_string() ? choice.get<std::string>() : choice.dump());
+    for (const auto& choice : info[0])
+      input.choices.push_back(choice.is_string() ? choice.get<std::string>() : choice.dump());
   } else {
     input.type = info[0];
     if (input.options.contains("options"))
@@ -26,7 +27,7 @@ inline Registry registry_from_object_info(const OrderedJson& object_info) {
     if (info["display_name"].is_string()) node.title = info["display_name"];
     for (const bool optional : {false, true}) {
       const char* section = optional ? "optional" : "required";
-      if (!info["input"].contains(section)) continue;
+      if (!info["input"].contains(section) || !info["input_order"].contains(section)) continue;
       for (const auto& name : info["input_order"][section])
         node.inputs.push_back(input_from_info(name, info["input"][section][name.get<std::string>()], optional));
     }
