@@ -30,8 +30,12 @@ const std::vector<Flag>& table() {
   static const std::vector<Flag> kFlags{
       {"--listen", optional, server, "", "addresses to listen on, with commas; without a value all of them"},
       {"--port", integer, server, "", "port to listen on (8188)"},
-      {"--tls-keyfile", text, later, "", "TLS key"},
-      {"--tls-certfile", text, later, "", "TLS certificate"},
+      {"--tls-keyfile", text, server, "", "TLS key (PEM), together with --tls-certfile"},
+      {"--tls-certfile", text, server, "", "TLS certificate (PEM)"},
+      {"--auth-token-file", text, server, "", "who may speak: lines of USER TOKEN [admin]; read again when it changes"},
+      {"--allowed-hosts", list, server, "", "names by which browsers may call this server besides localhost"},
+      {"--max-connections-per-address", integer, server, "", "open connections of one address (256); 0 for any number"},
+      {"--offline", plain, server, "", "a page that calls nobody but this server"},
       {"--enable-cors-header", optional, server, "", "allow pages of this origin (without a value: any)"},
       {"--max-upload-size", number, server, "", "largest request in MB (100)"},
       {"--base-directory", text, server, "",
@@ -118,6 +122,11 @@ const std::vector<Flag>& table() {
       {"--enable-compress-response-body", plain, server, "", "gzip texts"},
       {"--comfy-api-base", text, later, "", "address of the paid service"},
       {"--database-url", text, server, "", "sqlite:///FILE for queue and history (user/easel.db)"},
+      {"--stall-timeout", number, worker, "", "seconds without progress after which a worker is replaced (300); 0: never"},
+      {"--drain-timeout", number, server, "", "seconds that a running prompt may go on after SIGTERM (5)"},
+      {"--history-entries", integer, server, "", "prompts kept in the history (10000)"},
+      {"--history-megabytes", number, server, "", "size of the history (512)"},
+      {"--retain", text, server, "", "age at which files are removed, such as temp=1d,output=30d (never)"},
   };
   return kFlags;
 }

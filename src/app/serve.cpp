@@ -37,7 +37,28 @@ server::HttpOptions http_options(const Flags& flags) {
   options.max_body = static_cast<uint64_t>(flags.real("--max-upload-size", 100) * 1024 * 1024);
   if (flags.has("--enable-cors-header")) options.middleware.cors_origin = flags.value("--enable-cors-header", "*");
   options.middleware.compress = flags.has("--enable-compress-response-body");
+  options.middleware.offline = flags.has("--offline");
+  options.wall.cors_origin = options.middleware.cors_origin;
+  options.wall.hosts = flags.values("--allowed-hosts");
+  options.tls_key_file = flags.value("--tls-keyfile");
+  options.tls_certificate = flags.value("--tls-certfile");
+  if (flags.has("--auth-token-file")) options.auth = std::make_shared<server::Auth>(flags.value("--auth-token-file"));
+  if (flags.has("--max-connections-per-address")) {
+    options.limits.per_address = static_cast<size_t>(flags.integer("--max-connections-per-address", 0));
+    options.limits.loopback_too = true;
+  }
   return options;
+}
+
+// Whoever reaches the port may read and delete everything, and use the machine.
+void warn_if_open(const server::HttpServer& http, const server::HttpOptions& options) {
+  if (http.loopback_only() || options.auth) return;
+  for (const char* line : {"================================================================",
+                           "This server listens beyond this machine, and asks nobody for a token:",
+                           "everybody who reaches the port can use it, and read and delete its files.",
+                           "Give it --auth-token-file FILE, or leave --listen away.",
+                           "================================================================"})
+    log::warn("{}", line);
 }
 
 fs::path database(const Flags& flags, const Folders& folders) {
@@ -46,6 +67,26 @@ fs::path database(const Flags& flags, const Folders& folders) {
   if (url.empty()) return folders.user() / "easel.db";
   if (!url.starts_with(kScheme)) fail("--database-url: '{}' came, sqlite:///FILE was wanted", url);
   return url.substr(kScheme.size());
+}
+
+store::Limits history_limits(const Flags& flags) {
+  store::Limits limits;
+  limits.history_entries = flags.integer("--history-entries", limits.history_entries);
+  if (flags.has("--history-megabytes"))
+    limits.history_bytes = static_cast<int64_t>(flags.real("--history-megabytes", 0) * (1 << 20));
+  return limits;
+}
+
+server::RunnerOptions runner_options(const Flags& flags, const Folders& folders, const std::string& worker) {
+  server::RunnerOptions options{.command = worker_command(flags, worker),
+                                .preview_method = flags.preview_method(),
+                                .preview_size = flags.integer("--preview-size", 512),
+                                .output = folders.output(),
+                                .publications = database(flags, folders).string() + ".publications",
+                                .drain = std::chrono::milliseconds(
+                                    static_cast<int64_t>(flags.real("--drain-timeout", 5) * 1000))};
+  options.command.insert(options.command.end(), {"--publications", fs::absolute(options.publications)});
+  return options;
 }
 
 void empty_folder(const fs::path& folder) {
@@ -62,11 +103,11 @@ void prepare_folders(const Folders& folders) {
   }
 }
 
-void say_where(const std::vector<std::string>& addresses, uint16_t port) {
+void say_where(const std::vector<std::string>& addresses, uint16_t port, bool tls) {
   for (std::string address : addresses) {
     if (address == "0.0.0.0") address = "127.0.0.1";
     if (address.find(':') != std::string::npos) address = address == "::" ? "[::1]" : "[" + address + "]";
-    log::info("To see the GUI go to: http://{}:{}", address, port);
+    log::info("To see the GUI go to: {}://{}:{}", tls ? "https" : "http", address, port);
   }
 }
 
@@ -110,18 +151,18 @@ int quick_test(server::Runner& runner) {
 
 int serve(const Flags& flags, const std::string& worker, std::vector<std::string> arguments) {
   const Folders folders(flags.folders());
-  const auto store = store::open_sqlite(database(flags, folders));
+  const auto store = store::open_sqlite(database(flags, folders), history_limits(flags));
   prepare_folders(folders);
 
   server::HttpOptions options = http_options(flags);
+  options.body_folder = folders.temp();
   server::Hub hub(options.max_body);
   hub.on_status([&store] { return store->remaining(); });
   server::LogRing logs(hub);
   const LogTap tap(logs);
   server::Catalog catalog(load_nodes(worker), folders);
   server::Users users(folders.user(), flags.has("--multi-user"));
-  server::Runner runner({worker_command(flags, worker), flags.preview_method(), flags.integer("--preview-size", 512)},
-                        *store, hub);
+  server::Runner runner(runner_options(flags, folders, worker), *store, hub);
   Packages packages = find_packages(folders.base());
   const Frontend frontend = choose_frontend(flags, packages.frontends);
   if (!frontend.version.empty()) log::info("page: comfyui-frontend-package {}", frontend.version);
@@ -137,18 +178,20 @@ int serve(const Flags& flags, const std::string& worker, std::vector<std::string
                             .templates = std::move(packages.templates),
                             .docs = std::move(packages.docs),
                             .arguments = std::move(arguments),
+                            .auth = options.auth.get(),
+                            .tls = !options.tls_key_file.empty(),
                             .max_upload_size = options.max_body};
   server::Router router;
   server::add_all_routes(router, services);
-  const auto names = options.addresses;
-  server::HttpServer http(std::move(options), router, hub);
+  server::HttpServer http(options, router, hub);
   http.listen();
+  warn_if_open(http, options);
   runner.start();
   if (flags.has("--quick-test-for-ci")) return quick_test(runner);
 
   Shutdown shutdown(runner, http);
   http.on_signal([&shutdown] { shutdown.begin(); });
-  say_where(names, http.port());
+  say_where(options.addresses, http.port(), services.tls);
   if (const size_t waiting = store->remaining()) log::info("{} prompts wait from before", waiting);
   http.run();
   empty_folder(folders.temp());

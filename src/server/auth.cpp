@@ -48,9 +48,8 @@ std::string stamp_of(const std::filesystem::path& file) {
 
 // The user is the name of a folder too.
 bool is_user(std::string_view name) {
-  return !name.empty() && name.size() <= kMaxUser && std::ranges::all_of(name, [](unsigned char c) {
-    return std::isalnum(c) || c == '-' || c == '_';
-  });
+  return !name.empty() && name.size() <= kMaxUser &&
+         std::ranges::all_of(name, [](unsigned char c) { return std::isalnum(c) || c == '-' || c == '_'; });
 }
 
 std::string_view cookie(const Request& request, std::string_view name) {
@@ -86,7 +85,9 @@ std::shared_ptr<const Auth::Table> Auth::load(const std::filesystem::path& file)
     std::string user, token, role, more;
     if (!(words >> user)) continue;
     words >> token >> role >> more;
-    const auto bad = [&](const char* what) { fail("--auth-token-file: '{}' line {}: {}", file.string(), number, what); };
+    const auto bad = [&](const char* what) {
+      fail("--auth-token-file: '{}' line {}: {}", file.string(), number, what);
+    };
     if (!is_user(user)) bad("a user of letters, digits, '-' and '_' was wanted, then the token");
     if (token.size() < kMinToken || token.size() > kMaxToken) bad("a token has 16 to 1024 characters");
     if ((!role.empty() && role != "admin") || !more.empty()) bad("only 'admin' may follow the token");
@@ -145,8 +146,7 @@ std::optional<std::string> Auth::session(std::string_view token) const {
   const std::string hash = sha256(token);
   const auto table = this->table();
   bool known = false;
-  for (const Entry& entry : table->entries)
-    known |= CRYPTO_memcmp(entry.token.data(), hash.data(), hash.size()) == 0;
+  for (const Entry& entry : table->entries) known |= CRYPTO_memcmp(entry.token.data(), hash.data(), hash.size()) == 0;
   return known ? std::optional(session_of(token)) : std::nullopt;
 }
 

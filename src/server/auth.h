@@ -25,7 +25,8 @@ class Auth {
   // is said in the log.
   bool reload();
 
-  // Who sends this request: by "Authorization: Bearer", by the cookie of the login page, or on /ws and /view by ?token=.
+  // Who sends this request: by "Authorization: Bearer", by the cookie of the login page, or on /ws and /view by
+  // ?token=.
   std::optional<Caller> caller(const Request& request) const;
   // Whether the caller's token is still in the file.
   bool still_valid(const Caller& caller) const;

@@ -42,19 +42,21 @@ SharedFrame Hub::status_frame(const std::string* sid) const {
       Frame{fmt::format(R"({{"type": "status", "data": {}}})", data), false, sid ? "" : "status"});
 }
 
-std::shared_ptr<Hub::Peer> Hub::connect(const std::string& sid, std::function<void()> wake) {
+std::shared_ptr<Hub::Peer> Hub::connect(const std::string& sid, std::function<void()> wake, Caller caller) {
   auto peer = std::make_shared<Peer>();
   peer->sid = sid;
   peer->wake = std::move(wake);
+  peer->caller = std::move(caller);
+  const std::pair key(peer->caller.user, sid);
+  const SharedFrame status = status_frame(&sid);
   std::lock_guard lock(mutex_);
-  if (by_sid_.count(sid) >= kMaxSocketsOfOneSid) {
-    Peer& oldest = **by_sid_.lower_bound(sid)->second;
-    oldest.closing = true;
-    oldest.wake();
+  if (by_sid_.count(key) >= kMaxSocketsOfOneSid) {
+    Peer& oldest = **by_sid_.lower_bound(key)->second;
+    close(oldest, 1013, "too many sockets of one clientId");
   }
-  by_sid_.emplace(sid, peers_.insert(peers_.end(), peer));
-  push(*peer, status_frame(&sid));
-  if (running_ == sid) {
+  by_sid_.emplace(key, peers_.insert(peers_.end(), peer));
+  push(*peer, status);
+  if (running_ == ClientId(sid, peer->caller.user)) {
     if (executing_) push(*peer, executing_);
     if (progress_state_) push(*peer, progress_state_);
   }
@@ -63,7 +65,7 @@ std::shared_ptr<Hub::Peer> Hub::connect(const std::string& sid, std::function<vo
 
 void Hub::disconnect(const std::shared_ptr<Peer>& peer) {
   std::lock_guard lock(mutex_);
-  const auto [first, last] = by_sid_.equal_range(peer->sid);
+  const auto [first, last] = by_sid_.equal_range({peer->caller.user, peer->sid});
   const auto found = std::find_if(first, last, [&](const auto& entry) { return *entry.second == peer; });
   if (found == last) return;
   peers_.erase(found->second);
@@ -72,9 +74,10 @@ void Hub::disconnect(const std::shared_ptr<Peer>& peer) {
 }
 
 void Hub::receive(const std::shared_ptr<Peer>& peer, const std::string& text, bool first) {
+  if (!first) return;
   try {
     const Json message = parse_json(text);
-    if (!first || !message.is_object() || message.value("type", Json()) != "feature_flags") return;
+    if (!message.is_object() || message.value("type", Json()) != "feature_flags") return;
     const Json data = message.value("data", Json::object());
     std::lock_guard lock(mutex_);
     peer->preview_metadata = data.is_object() && data.value("supports_preview_metadata", Json()) == true;
@@ -94,6 +97,13 @@ bool Hub::is_closing(const std::shared_ptr<Peer>& peer) const {
   return peer->closing;
 }
 
+void Hub::close(Peer& peer, uint16_t code, const char* reason) {
+  peer.closing = true;
+  peer.close_code = code;
+  peer.close_reason = reason;
+  peer.wake();
+}
+
 void Hub::push(Peer& peer, const SharedFrame& frame) {
   if (peer.closing) return;
   peer.closing = !peer.outbox.push(frame);
@@ -103,10 +113,11 @@ void Hub::push(Peer& peer, const SharedFrame& frame) {
 template <class F>
 void Hub::each(const ClientId& client, bool broadcast, F visit) {
   if (client) {
-    const auto [first, last] = by_sid_.equal_range(*client);
+    const auto [first, last] = by_sid_.equal_range({client.user, *client.sid});
     for (auto entry = first; entry != last; ++entry) visit(**entry->second);
   } else if (broadcast) {
-    for (const auto& peer : peers_) visit(*peer);
+    for (const auto& peer : peers_)
+      if (peer->caller.may_see(client.user)) visit(*peer);
   }
 }
 
@@ -123,7 +134,15 @@ void Hub::remember(const ClientId& client, const std::string& type, const Shared
 void Hub::send_status() {
   const SharedFrame frame = status_frame(nullptr);
   std::lock_guard lock(mutex_);
-  each(std::nullopt, true, [&](Peer& peer) { push(peer, frame); });
+  for (const auto& peer : peers_) push(*peer, frame);
+}
+
+void Hub::close_unless(const std::function<bool(const Caller&)>& still_valid) {
+  std::lock_guard lock(mutex_);
+  for (const auto& peer : peers_) {
+    if (peer->closing || still_valid(peer->caller)) continue;
+    close(*peer, 1008, "the token holds no more");
+  }
 }
 
 void Hub::send(const ClientId& client, const std::string& type, const std::string& data) {

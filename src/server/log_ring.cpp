@@ -43,7 +43,7 @@ std::string to_json(const LogRing::Line& line) {
 void LogRing::add(std::string text) {
   if (text.size() > kMaxLine) text.resize(kMaxLine);
   Line line{iso_now(), std::move(text) + "\n"};
-  std::set<std::string> followers;
+  std::vector<ClientId> followers;
   {
     std::lock_guard lock(mutex_);
     lines_.push_back(line);
@@ -51,7 +51,7 @@ void LogRing::add(std::string text) {
     followers = followers_;
   }
   const std::string data = fmt::format(R"({{"entries": [{}], "size": null}})", to_json(line));
-  for (const std::string& follower : followers) hub_.send(follower, "logs", data);
+  for (const ClientId& follower : followers) hub_.send(follower, "logs", data);
 }
 
 std::vector<LogRing::Line> LogRing::lines() const {
@@ -59,13 +59,12 @@ std::vector<LogRing::Line> LogRing::lines() const {
   return {lines_.begin(), lines_.end()};
 }
 
-void LogRing::follow(const std::string& client_id, bool enabled) {
+void LogRing::follow(const ClientId& client, bool enabled) {
   std::lock_guard lock(mutex_);
-  if (!enabled) {
-    followers_.erase(client_id);
-  } else if (followers_.size() < kMaxFollowers || followers_.contains(client_id)) {
-    followers_.insert(client_id);
-  }
+  std::erase(followers_, client);
+  if (!enabled) return;
+  if (followers_.size() >= kMaxFollowers) followers_.erase(followers_.begin());  // most likely gone long ago
+  followers_.push_back(client);
 }
 
 std::shared_ptr<spdlog::sinks::sink> LogRing::sink() { return std::make_shared<RingSink>(*this); }

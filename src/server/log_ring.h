@@ -4,7 +4,6 @@
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -28,7 +27,7 @@ class LogRing {
 
   void add(std::string text);
   std::vector<Line> lines() const;
-  void follow(const std::string& client_id, bool enabled);
+  void follow(const ClientId& client, bool enabled);
 
   std::shared_ptr<spdlog::sinks::sink> sink();  // must not outlive the ring
 
@@ -36,7 +35,7 @@ class LogRing {
   Hub& hub_;
   mutable std::mutex mutex_;  // guards what follows
   std::deque<Line> lines_;
-  std::set<std::string> followers_;
+  std::vector<ClientId> followers_;
 };
 
 std::string to_json(const LogRing::Line& line);  // {"t", "m"}

@@ -36,6 +36,25 @@ void set_cache(const Request& request, Response& response) {
   }
 }
 
+// --offline: the page with all that it needs from us, and a browser that fetches nothing from anybody else.
+constexpr const char* kOffline =
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; "
+    "connect-src 'self' data: blob:; worker-src 'self' blob:; frame-src 'self' blob:; object-src 'none'; "
+    "base-uri 'self'; form-action 'self'; frame-ancestors 'self'";
+
+void set_policies(Response& response, const Middleware& settings) {
+  response.set("X-Content-Type-Options", "nosniff");
+  response.set("Referrer-Policy", "same-origin");  // addresses may hold a token, names and prompts
+  if (!response.type.starts_with("text/html") || response.has("Content-Security-Policy")) return;
+  if (settings.offline)
+    response.set("Content-Security-Policy", kOffline);
+  else if (!settings.cors_origin)
+    response.set("Content-Security-Policy", "frame-ancestors 'self'");
+  else if (*settings.cors_origin != "*")
+    response.set("Content-Security-Policy", "frame-ancestors 'self' " + *settings.cors_origin);
+}
+
 bool is_text(std::string_view type) {
   return type.starts_with("text/") || type.starts_with("application/json") ||
          type.starts_with("application/javascript");
@@ -60,7 +79,7 @@ std::string gzip(std::string_view text) {
 
 void finish_response(const Request& request, Response& response, const Middleware& settings) {
   set_cache(request, response);
-  response.set("X-Content-Type-Options", "nosniff");
+  set_policies(response, settings);
   if (settings.cors_origin) {
     response.set("Access-Control-Allow-Origin", *settings.cors_origin);
     response.set("Access-Control-Allow-Methods", "POST, GET, DELETE, PUT, OPTIONS, PATCH");

@@ -1,5 +1,7 @@
 #include "server/origin.h"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
 
 namespace easel::server {
@@ -26,6 +28,21 @@ HostPort split_host(std::string_view text) {
   return parts;
 }
 
+bool is_address(const std::string& host) {
+  in6_addr ignored;
+  return inet_pton(AF_INET, host.c_str(), &ignored) == 1 || inet_pton(AF_INET6, host.c_str(), &ignored) == 1;
+}
+
+// "http://a:80" and "a:80", or "a".
+bool same_place(std::string_view origin, std::string_view host) {
+  const size_t scheme = origin.find("://");
+  if (scheme == std::string_view::npos) return false;  // "null": a sandboxed or local file
+  HostPort from = split_host(origin.substr(scheme + 3));
+  const HostPort to = split_host(host);
+  if (from.port.empty()) from.port = equal_ignoring_case(origin.substr(0, scheme), "https") ? "443" : "80";
+  return from.host == to.host && (to.port.empty() || from.port == to.port);
+}
+
 }  // namespace
 
 bool is_loopback(std::string_view text) {
@@ -34,22 +51,32 @@ bool is_loopback(std::string_view text) {
   return host == "localhost" || host.ends_with(".localhost") || host == "::1" || (numbers && host.starts_with("127."));
 }
 
-bool origin_allowed(const Request& request, bool loopback_only, bool upgrade) {
-  const std::string_view host_header = request.header("Host");
-  if (loopback_only && !host_header.empty() && !is_loopback(host_header)) return false;
+bool host_allowed(const Request& request, const Wall& wall) {
+  const std::string_view header = request.header("Host");
+  if (header.empty() || is_loopback(header)) return true;
+  const std::string host = split_host(header).host;
+  const bool named = std::ranges::any_of(wall.hosts, [&](const auto& name) { return equal_ignoring_case(name, host); });
+  if (named || wall.loopback_only) return named;
+  return wall.hosts.empty() || is_address(host);
+}
 
-  const bool reads = request.method == "GET" || request.method == "OPTIONS";
-  if ((!reads || upgrade) && equal_ignoring_case(request.header("Sec-Fetch-Site"), "cross-site")) return false;
+bool origin_allowed(const Request& request, const Wall& wall, bool upgrade) {
+  if (wall.cors_origin == "*") return true;
+  if (!host_allowed(request, wall)) return false;
 
-  std::string_view origin = request.header("Origin");
-  if (origin.empty() || !is_loopback(host_header)) return true;
-  const size_t scheme = origin.find("://");
-  if (scheme == std::string_view::npos) return false;  // "null": a sandboxed or local file
-  const bool tls = equal_ignoring_case(origin.substr(0, scheme), "https");
-  HostPort from = split_host(origin.substr(scheme + 3));
-  const HostPort to = split_host(host_header);
-  if (from.port.empty()) from.port = tls ? "443" : "80";
-  return from.host == to.host && (to.port.empty() || from.port == to.port);
+  const std::string_view origin = request.header("Origin");
+  if (wall.cors_origin && equal_ignoring_case(origin, *wall.cors_origin)) return true;
+
+  const bool reads = !upgrade && (request.method == "GET" || request.method == "OPTIONS");
+  const std::string_view site = request.header("Sec-Fetch-Site");
+  if (!reads && (equal_ignoring_case(site, "cross-site") || equal_ignoring_case(site, "same-site"))) return false;
+
+  const std::string_view host = request.header("Host");
+  if (origin.empty() || host.empty()) return true;
+  if (reads && (!is_loopback(host) || wall.cors_origin)) return true;  // a browser keeps the answer from that site
+  // A proxy in front may have changed the Host; the browser saw both names. Nobody rebinds a name that it trusts.
+  if (!is_loopback(host) && equal_ignoring_case(site, "same-origin")) return true;
+  return same_place(origin, host);
 }
 
 }  // namespace easel::server

@@ -22,7 +22,7 @@ void RequestBody::append(std::string_view bytes) {
     memory_ += bytes;
   } else {
     if (fd_ < 0) {
-      const std::string folder = std::filesystem::temp_directory_path().string();
+      const std::string folder = (folder_.empty() ? std::filesystem::temp_directory_path() : folder_).string();
       fd_ = open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
       if (fd_ < 0) fail("RequestBody: no temporary file in '{}': {}", folder, std::generic_category().message(errno));
       write_file(memory_);

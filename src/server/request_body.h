@@ -2,6 +2,7 @@
 // upload of 100 MB costs page cache and no memory of ours.
 #pragma once
 #include <cstddef>
+#include <filesystem>
 #include <string>
 #include <string_view>
 
@@ -9,9 +10,10 @@ namespace easel::server {
 
 class RequestBody {
  public:
-  static constexpr size_t kInMemory = size_t{1} << 20;
+  static constexpr size_t kInMemory = size_t{512} << 10;
 
-  RequestBody() = default;
+  // Where the file goes; "": the system's folder for temporary files, which may be memory in disguise.
+  explicit RequestBody(std::filesystem::path folder = {}) : folder_(std::move(folder)) {}
   ~RequestBody();
   RequestBody(const RequestBody&) = delete;
   RequestBody& operator=(const RequestBody&) = delete;
@@ -25,6 +27,7 @@ class RequestBody {
  private:
   void write_file(std::string_view bytes);
 
+  const std::filesystem::path folder_;
   std::string memory_;
   int fd_ = -1;
   void* mapped_ = nullptr;

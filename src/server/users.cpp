@@ -53,6 +53,7 @@ OrderedJson Users::all() const {
 }
 
 std::filesystem::path Users::folder(const Request& request) const {
+  if (!request.caller.user.empty()) return root_ / request.caller.user;  // of the token, whatever a header says
   if (!multi_user_) return root_ / "default";
   const std::string id(request.header("Comfy-User"));
   if (id.empty() || !all().contains(id)) throw HttpError(401, "401: Unknown user");

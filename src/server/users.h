@@ -14,7 +14,7 @@ class Users {
   Users(std::filesystem::path root, bool multi_user);
 
   bool multi_user() const { return multi_user_; }
-  // The folder of the user that the Comfy-User header names; HttpError 401 if there is none of that id. Without
+  // The folder of the user whose token came; without tokens of the one that the Comfy-User header names; HttpError 401 if there is none of that id. Without
   // --multi-user it is always the one folder.
   std::filesystem::path folder(const Request& request) const;
 

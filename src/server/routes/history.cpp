@@ -20,8 +20,8 @@ std::optional<int64_t> integer_argument(const Request& request, const char* name
 }
 
 Response get_history(const Request& request, Services& services) {
-  const auto entries =
-      services.store.history(integer_argument(request, "max_items"), integer_argument(request, "offset"));
+  const auto entries = services.store.history(integer_argument(request, "max_items"),
+                                              integer_argument(request, "offset"), owner_of(request));
   std::string text = "{";
   for (const store::HistoryEntry& entry : entries) (text += text.size() > 1 ? ", " : "") += history_item(entry);
   return json_text(text + "}");
@@ -31,8 +31,8 @@ Response post_history(const Request& request, Services& services) {
   const Json body = request.json();
   if (!body.is_object()) throw HttpError(400, "an object was wanted");
   const auto ids = ids_to_delete(body);
-  if (body.value("clear", Json()) == true) services.store.clear_history();
-  if (!ids.empty()) services.store.delete_history(ids);
+  if (body.value("clear", Json()) == true) services.store.clear_history(owner_of(request));
+  if (!ids.empty()) services.store.delete_history(ids, owner_of(request));
   return empty_response();
 }
 
@@ -42,7 +42,7 @@ void add_history_routes(Router& router, Services& services) {
   router.get("/history", [&services](const Request& request) { return get_history(request, services); });
   router.get("/history/{id*}", [&services](const Request& request) {
     const auto entry = services.store.find_history(request.params[0]);
-    return json_text(entry ? "{" + history_item(*entry) + "}" : "{}");
+    return json_text(entry && request.caller.may_see(entry->job.owner) ? "{" + history_item(*entry) + "}" : "{}");
   });
   router.post("/history", [&services](const Request& request) { return post_history(request, services); });
 }

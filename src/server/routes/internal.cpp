@@ -8,6 +8,11 @@
 namespace easel::server {
 namespace {
 
+// The log tells of everybody's prompts.
+void want_admin(const Request& request) {
+  if (!request.caller.sees_all) throw HttpError(403, "403: an admin's token is needed");
+}
+
 Response logs(const LogRing& ring) {
   std::string text;
   for (const LogRing::Line& line : ring.lines()) text += line.time + " - " + line.text;
@@ -21,11 +26,12 @@ Response raw_logs(const LogRing& ring) {
 }
 
 Response subscribe(const Request& request, LogRing& ring) {
+  want_admin(request);
   const Json body = request.json();
   const Json client = body.is_object() ? body.value("clientId", Json()) : Json();
   if (!client.is_string() || client.get_ref<const std::string&>().size() > 256)
     throw HttpError(400, "clientId: a string was wanted");
-  ring.follow(client, body.value("enabled", Json()) == true);
+  ring.follow({client.get<std::string>(), request.caller.user}, body.value("enabled", Json()) == true);
   return empty_response();
 }
 
@@ -56,8 +62,9 @@ Response newest_files(const Request& request, const Folders& folders) {
 void add_internal_routes(Router& router, Services& services) {
   LogRing& ring = services.logs;
   const Folders& folders = services.folders;
-  router.only("GET", "/internal/logs", [&ring](const Request&) { return logs(ring); });
-  router.only("GET", "/internal/logs/raw", [&ring](const Request&) { return raw_logs(ring); });
+  router.only("GET", "/internal/logs", [&ring](const Request& request) { return want_admin(request), logs(ring); });
+  router.only("GET", "/internal/logs/raw",
+              [&ring](const Request& request) { return want_admin(request), raw_logs(ring); });
   router.only("PATCH", "/internal/logs/subscribe",
               [&ring](const Request& request) { return subscribe(request, ring); });
   router.only("GET", "/internal/folder_paths", [&folders](const Request&) { return folder_paths(folders); });

@@ -23,6 +23,10 @@ std::string history_item(const store::HistoryEntry& entry) {
                      entry.result.meta);
 }
 
+store::Owner owner_of(const Request& request) {
+  return request.caller.sees_all ? store::Owner() : store::Owner(request.caller.user);
+}
+
 std::vector<std::string> ids_to_delete(const Json& body) {
   std::vector<std::string> ids;
   const auto list = body.find("delete");

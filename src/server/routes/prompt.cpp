@@ -101,9 +101,13 @@ Response post_prompt(const Request& request, Services& services) {
     log::warn("invalid prompt: {}: {}", checked.error.message, checked.error.details);
     return refused(400, checked.error, std::move(checked.node_errors));
   }
-  const store::Submission submission{wishes.prompt_id,      wishes.number,
-                                     wishes.front,          prompt_to_json(*body.prompt),
-                                     std::move(extra_data), Json(checked.outputs_to_execute).dump()};
+  const store::Submission submission{.prompt_id = wishes.prompt_id,
+                                     .number = wishes.number,
+                                     .front = wishes.front,
+                                     .prompt = prompt_to_json(*body.prompt),
+                                     .extra_data = std::move(extra_data),
+                                     .outputs = Json(checked.outputs_to_execute).dump(),
+                                     .owner = request.caller.user};
   store::Store::Accepted accepted;
   try {
     accepted = services.store.accept(submission);

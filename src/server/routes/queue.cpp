@@ -1,4 +1,6 @@
 // GET and POST /queue, POST /interrupt, POST /free.
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/log.h"
 #include "server/routes/job_json.h"
@@ -7,24 +9,25 @@
 namespace easel::server {
 namespace {
 
-std::string join_items(const std::vector<store::Job>& jobs) {
+std::string join_items(const std::vector<store::Job>& jobs, const Caller& caller) {
   std::string text;
-  for (const store::Job& job : jobs) (text += text.empty() ? "" : ", ") += queue_item(job);
+  for (const store::Job& job : jobs)
+    if (caller.may_see(job.owner)) (text += text.empty() ? "" : ", ") += queue_item(job);
   return text;
 }
 
-Response get_queue(Services& services) {
+Response get_queue(const Request& request, Services& services) {
   const store::Queue queue = services.store.queue();
-  return json_text("{\"queue_running\": [" + join_items(queue.running) + "], \"queue_pending\": [" +
-                   join_items(queue.pending) + "]}");
+  return json_text("{\"queue_running\": [" + join_items(queue.running, request.caller) + "], \"queue_pending\": [" +
+                   join_items(queue.pending, request.caller) + "]}");
 }
 
 Response post_queue(const Request& request, Services& services) {
   const Json body = request.json();
   if (!body.is_object()) throw HttpError(400, "an object was wanted");
   const auto ids = ids_to_delete(body);
-  if (body.value("clear", Json()) == true) services.store.clear_pending();
-  if (!ids.empty()) services.store.delete_pending(ids);
+  if (body.value("clear", Json()) == true) services.store.clear_pending(owner_of(request));
+  if (!ids.empty()) services.store.delete_pending(ids, owner_of(request));
   services.hub.send_status();
   return empty_response();
 }
@@ -37,6 +40,14 @@ Response post_interrupt(const Request& request, Services& services) {
     if (body.is_object())
       if (const auto id = body.find("prompt_id"); id != body.end() && id->is_string()) prompt_id = *id;
   } catch (const HttpError&) {
+  }
+  if (!request.caller.sees_all) {  // one's own prompt alone
+    const store::Queue queue = services.store.queue();
+    const auto own = std::ranges::find_if(queue.running, [&](const store::Job& job) {
+      return request.caller.may_see(job.owner) && (!prompt_id || *prompt_id == job.prompt_id);
+    });
+    if (own == queue.running.end()) return empty_response();
+    prompt_id = own->prompt_id;
   }
   services.runner.interrupt(prompt_id);
   return empty_response();
@@ -54,7 +65,7 @@ Response post_free(const Request& request, Services& services) {
 }  // namespace
 
 void add_queue_routes(Router& router, Services& services) {
-  router.get("/queue", [&services](const Request&) { return get_queue(services); });
+  router.get("/queue", [&services](const Request& request) { return get_queue(request, services); });
   router.post("/queue", [&services](const Request& request) { return post_queue(request, services); });
   router.post("/interrupt", [&services](const Request& request) { return post_interrupt(request, services); });
   router.post("/free", [&services](const Request& request) { return post_free(request, services); });

@@ -14,6 +14,7 @@ void add_all_routes(Router& router, Services& services) {
   add_user_routes(router, services);
   add_userdata_routes(router, services);
   add_internal_routes(router, services);
+  add_login_routes(router, services);
   add_static_routes(router, services);
 }
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "folders/folders.h"
+#include "server/auth.h"
 #include "server/catalog.h"
 #include "server/hub.h"
 #include "server/log_ring.h"
@@ -28,6 +29,8 @@ struct Services {
   std::string frontend_version;
   std::vector<std::filesystem::path> templates, docs;  // folders of /templates and /docs; the first that has it serves
   std::vector<std::string> arguments;  // argv, for /system_stats
+  const Auth* auth = nullptr;          // of --auth-token-file
+  bool tls = false;                    // whether we speak TLS ourselves
   uint64_t max_upload_size = 0;
   size_t max_waiting = 10'000;  // prompts in the queue; then 429
 };
@@ -43,6 +46,7 @@ void add_view_routes(Router& router, Services& services);
 void add_user_routes(Router& router, Services& services);
 void add_userdata_routes(Router& router, Services& services);
 void add_internal_routes(Router& router, Services& services);
+void add_login_routes(Router& router, Services& services);
 void add_static_routes(Router& router, Services& services);  // last: takes what is left
 
 void add_all_routes(Router& router, Services& services);

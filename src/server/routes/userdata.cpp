@@ -102,6 +102,7 @@ Response tree(const Request& request, const Services& services) {
 Response read(const Request& request, const Services& services) {
   const fs::path path = user_path(root_of(request, services), request.params[0]);
   Response response = file_response(request, path);
+  response.set("Content-Security-Policy", "sandbox");
   // Anybody's workflow may come from elsewhere: a browser must not run it here.
   if (response.type.starts_with("text/html") || response.type.starts_with("image/svg")) {
     response.type = "application/octet-stream";

@@ -36,7 +36,8 @@ class SettingsFile {
 };
 
 Response get_users(const Request& request, const Users& users) {
-  if (users.multi_user()) return json_response(OrderedJson{{"storage", "server"}, {"users", users.all()}});
+  if (users.multi_user() && request.caller.user.empty())
+    return json_response(OrderedJson{{"storage", "server"}, {"users", users.all()}});
   const bool migrated = std::filesystem::exists(users.folder(request));
   return json_response(OrderedJson{{"storage", "server"}, {"migrated", migrated}});
 }
