@@ -14,45 +14,62 @@ constexpr size_t kLongestTextShown = 10'000;
 
 bool takes_lists(const Node& node) { return !node.run.parameters().empty() && node.run.parameters()[0].list; }
 
-// How many calls, and that no list is empty.
-size_t count_calls(const Node& node, const CallInputs& inputs) {
-  size_t calls = 1;
-  for (size_t i = 0; i < inputs.lists.size(); ++i) {
-    if (!inputs.lists[i]) continue;
-    if (inputs.lists[i]->empty()) fail("{}: input '{}' got an empty list", node.id, node.inputs[i].name);
-    calls = std::max(calls, inputs.lists[i]->size());
-  }
-  return calls;
+const std::string& name_of(const PlannedNode& node, size_t input) {
+  const size_t declared = node.type->inputs.size();
+  return input < declared ? node.type->inputs[input].name : *node.others[input - declared];
 }
 
-std::vector<Argument> arguments_of_call(const CallInputs& inputs, size_t call) {
-  std::vector<Argument> arguments;
-  arguments.reserve(inputs.lists.size());
-  for (const auto* list : inputs.lists) {
-    arguments.emplace_back();
-    if (list) arguments.back().push_back((*list)[std::min(call, list->size() - 1)]);
+const std::vector<Value>* linked_list(const PlannedNode& node, size_t i, CallInputs& inputs,
+                                      const ResultOf& result_of) {
+  const PlannedInput& input = node.inputs[i];
+  SharedResult source = result_of(input.source);
+  if (!source && input.lazy) {
+    inputs.missing.push_back(i);
+    return nullptr;
   }
-  return arguments;
+  if (!source || input.slot >= source->outputs.size())
+    fail("{}: input '{}' is linked to output {} of a node that has none such", node.type->id, name_of(node, i),
+         input.slot);
+  return &inputs.results.emplace_back(std::move(source))->outputs[input.slot];
 }
 
-std::vector<Argument> whole_lists(const CallInputs& inputs) {
-  std::vector<Argument> arguments;
-  for (const auto* list : inputs.lists) arguments.push_back(list ? *list : Argument());
-  return arguments;
+const std::vector<Value>* list_of_input(const PlannedNode& node, size_t i, CallInputs& inputs,
+                                        const ResultOf& result_of) {
+  const PlannedInput& input = node.inputs[i];
+  const auto one = [&](Value value) { return &inputs.constants.emplace_back(1, std::move(value)); };
+  switch (input.kind) {
+    case PlannedInput::Kind::kNone:
+      return nullptr;
+    case PlannedInput::Kind::kConstant:
+      return one(constant_value(*input.constant, node.type->inputs[i].type));
+    case PlannedInput::Kind::kMade:
+      return one(*input.given->made());
+    case PlannedInput::Kind::kRaw:
+      return one(Value::of(*input.given->link()));
+    case PlannedInput::Kind::kLink:
+      return linked_list(node, i, inputs, result_of);
+    case PlannedInput::Kind::kBroken:
+      break;
+  }
+  fail("{}: input '{}' is linked to a node that is not in the prompt", node.type->id, name_of(node, i));
 }
 
-void join(NodeResult& result, Returned returned, bool is_first) {
-  for (size_t slot = 0; slot < std::min(result.outputs.size(), returned.slots.size()); ++slot) {
-    auto& values = returned.slots[slot];
-    result.outputs[slot].insert(result.outputs[slot].end(), values.begin(), values.end());
+// Every Link among the values replaced by all that its source gave.
+std::vector<Value> resolved(const std::vector<Value>& values, const std::string& who, const ResultOfId& result_of) {
+  std::vector<Value> list;
+  for (const Value& value : values) {
+    const Link* link = value.get<Link>();
+    if (!link) {
+      list.push_back(value);
+      continue;
+    }
+    const SharedResult source = result_of(link->node);
+    if (!source || link->slot < 0 || static_cast<size_t>(link->slot) >= source->outputs.size())
+      fail("{}: it gave output {} of node {}, which there is not", who, link->slot, link->node);
+    const auto& given = source->outputs[static_cast<size_t>(link->slot)];
+    list.insert(list.end(), given.begin(), given.end());
   }
-  if (is_first) {
-    result.ui = std::move(returned.ui);
-  } else if (result.ui.is_object() && returned.ui.is_object()) {
-    for (auto& [key, list] : result.ui.items())
-      if (auto more = returned.ui.find(key); more != returned.ui.end() && list.is_array() && more->is_array())
-        list.insert(list.end(), more->begin(), more->end());
-  }
+  return list;
 }
 
 OrderedJson show_value(const Value& value) {
@@ -88,49 +105,115 @@ Value constant_value(const Json& constant, const std::string& type) {
   return Value::of(constant.get<double>());
 }
 
-CallInputs gather_inputs(const PlannedNode& node, const std::vector<SharedResult>& results) {
+CallInputs gather_inputs(const PlannedNode& node, const ResultOf& result_of) {
   CallInputs inputs;
   for (size_t i = 0; i < node.inputs.size(); ++i) {
-    const PlannedInput& input = node.inputs[i];
-    const Input& declared = node.type->inputs[i];
-    const std::vector<Value>* list = nullptr;
-    if (input.kind == PlannedInput::Kind::kConstant) {
-      list = &inputs.constants.emplace_back(1, constant_value(*input.constant, declared.type));
-    } else if (input.kind == PlannedInput::Kind::kLink) {
-      const SharedResult& source = results[input.source];
-      if (!source || input.slot >= source->outputs.size())
-        fail("{}: input '{}' is linked to output {} of a node that has none such", node.type->id, declared.name,
-             input.slot);
-      list = &source->outputs[input.slot];
-    } else if (input.kind == PlannedInput::Kind::kBroken) {
-      fail("{}: input '{}' is linked to a node that is not in the prompt", node.type->id, declared.name);
-    }
-    if (!list && !declared.optional) fail("{}: input '{}' has no value", node.type->id, declared.name);
+    const auto* list = list_of_input(node, i, inputs, result_of);
+    const bool may_lack = i >= node.type->inputs.size() || node.type->inputs[i].optional || node.inputs[i].lazy;
+    if (!list && !may_lack) fail("{}: input '{}' has no value", node.type->id, name_of(node, i));
     inputs.lists.push_back(list);
   }
   return inputs;
 }
 
-NodeResult call_node(const Node& node, const CallInputs& inputs, Context& context) {
-  NodeResult result;
-  result.outputs.resize(node.outputs.size());
-  const bool by_lists = takes_lists(node);
-  const size_t calls = by_lists ? 1 : count_calls(node, inputs);
-  for (size_t call = 0; call < calls; ++call) {
-    context.check_interrupt();
-    join(result, node.run(context, by_lists ? whole_lists(inputs) : arguments_of_call(inputs, call)), call == 0);
+size_t count_calls(const Node& type, const CallInputs& inputs) {
+  size_t calls = 1;
+  if (takes_lists(type)) return calls;
+  for (size_t i = 0; i < inputs.lists.size(); ++i) {
+    if (!inputs.lists[i]) continue;
+    if (inputs.lists[i]->empty())
+      fail("{}: input '{}' got an empty list", type.id, i < type.inputs.size() ? type.inputs[i].name : "?");
+    calls = std::max(calls, inputs.lists[i]->size());
   }
+  return calls;
+}
+
+std::vector<Argument> arguments_of_call(const PlannedNode& node, const CallInputs& inputs, size_t call) {
+  const bool whole = takes_lists(*node.type);
+  const size_t declared = node.type->inputs.size();
+  std::vector<Argument> arguments;
+  arguments.reserve(declared + 1);
+  for (size_t i = 0; i < declared; ++i) {
+    const auto* list = inputs.lists[i];
+    if (list && whole) {
+      arguments.push_back(*list);
+    } else {
+      arguments.emplace_back();
+      if (list) arguments.back().push_back((*list)[std::min(call, list->size() - 1)]);
+    }
+  }
+  if (!node.type->variadic) return arguments;
+  Others others;
+  for (size_t i = declared; i < inputs.lists.size(); ++i)
+    if (const auto* list = inputs.lists[i])
+      others.values.emplace_back(name_of(node, i), (*list)[std::min(call, list->size() - 1)]);
+  arguments.push_back({Value::of(std::move(others))});
+  return arguments;
+}
+
+const Blocker* find_blocker(const std::vector<Argument>& arguments) {
+  for (const Argument& argument : arguments)
+    for (const Value& value : argument) {
+      if (const Blocker* blocker = value.get<Blocker>()) return blocker;
+      if (const Others* others = value.get<Others>())
+        for (const auto& [name, other] : others->values)
+          if (const Blocker* blocker = other.get<Blocker>()) return blocker;
+    }
+  return nullptr;
+}
+
+bool expands(const std::vector<Returned>& calls) {
+  return std::any_of(calls.begin(), calls.end(), [](const Returned& call) { return call.expand.has_value(); });
+}
+
+std::vector<Link> links_in(const std::vector<Returned>& calls) {
+  std::vector<Link> links;
+  for (const Returned& call : calls)
+    for (const auto& values : call.slots)
+      for (const Value& value : values)
+        if (const Link* link = value.get<Link>()) links.push_back(*link);
+  return links;
+}
+
+OrderedJson join_ui(const std::vector<Returned>& calls) {
+  OrderedJson ui;
+  for (const Returned& call : calls) {
+    if (ui.is_null()) {
+      ui = call.ui;
+    } else if (ui.is_object() && call.ui.is_object()) {
+      for (auto& [key, list] : ui.items())
+        if (auto more = call.ui.find(key); more != call.ui.end() && list.is_array() && more->is_array())
+          list.insert(list.end(), more->begin(), more->end());
+    }
+  }
+  return ui;
+}
+
+NodeResult join_calls(const Node& type, const std::vector<Returned>& calls, const ResultOfId& result_of) {
+  NodeResult result;
+  result.outputs.resize(type.outputs.size());
+  const bool subgraph = expands(calls);
+  for (const Returned& call : calls)
+    for (size_t slot = 0; slot < result.outputs.size(); ++slot) {
+      auto& output = result.outputs[slot];
+      if (call.blocked) {
+        output.push_back(Value::of(*call.blocked));
+      } else if (slot < call.slots.size()) {
+        const auto values = subgraph ? resolved(call.slots[slot], type.id, result_of) : call.slots[slot];
+        output.insert(output.end(), values.begin(), values.end());
+      }
+    }
   return result;
 }
 
-OrderedJson show_inputs(const Node& node, const CallInputs& inputs) {
+OrderedJson show_inputs(const PlannedNode& node, const CallInputs& inputs) {
   OrderedJson shown = OrderedJson::object();
   for (size_t i = 0; i < inputs.lists.size(); ++i) {
     if (!inputs.lists[i]) continue;
     OrderedJson values = OrderedJson::array();
     for (size_t k = 0; k < std::min(inputs.lists[i]->size(), kMostValuesShown); ++k)
       values.push_back(show_value((*inputs.lists[i])[k]));
-    shown[node.inputs[i].name] = std::move(values);
+    shown[name_of(node, i)] = std::move(values);
   }
   return shown;
 }

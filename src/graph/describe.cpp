@@ -62,6 +62,20 @@ Output read_output(const OrderedJson& json) {
           .tooltip = json.value("tooltip", "")};
 }
 
+OrderedJson write_check(const Check& check) {
+  OrderedJson json = {{"inputs", check.inputs}};
+  if (check.all_inputs) json["all_inputs"] = true;
+  if (check.link_types) json["link_types"] = true;
+  return json;
+}
+
+Check read_check(const OrderedJson& json) {
+  return {.inputs = json.at("inputs"),
+          .all_inputs = json.value("all_inputs", false),
+          .link_types = json.value("link_types", false),
+          .run = {}};
+}
+
 OrderedJson write_node(const Node& node) {
   OrderedJson json = {{"id", node.id}, {"title", node.title}, {"category", node.category}, {"about", node.about}};
   json["inputs"] = json["outputs"] = OrderedJson::array();
@@ -74,6 +88,9 @@ OrderedJson write_node(const Node& node) {
   if (node.experimental) json["experimental"] = true;
   if (node.not_idempotent) json["not_idempotent"] = true;
   if (!node.hidden.empty()) json["hidden"] = node.hidden;
+  if (node.check) json["check"] = write_check(node.check);
+  if (node.overlap != Overlap::kNone) json["overlap"] = node.overlap == Overlap::kFree ? "free" : "in_order";
+  if (node.variadic) json["variadic"] = true;
   return json;
 }
 
@@ -92,6 +109,9 @@ Node read_node(const OrderedJson& json) {
   node.experimental = json.value("experimental", false);
   node.not_idempotent = json.value("not_idempotent", false);
   if (json.contains("hidden")) node.hidden = json["hidden"];
+  if (json.contains("check")) node.check = read_check(json["check"]);
+  if (json.contains("overlap")) node.overlap = json["overlap"] == "free" ? Overlap::kFree : Overlap::kInOrder;
+  node.variadic = json.value("variadic", false);
   return node;
 }
 

@@ -1,5 +1,5 @@
-// Who wants to know how a prompt goes. All calls come from the thread that runs it, in the order in which things
-// happen.
+// Who wants to know how a prompt goes. Calls are made one at a time, in the order in which things happen, though not
+// all by the thread that runs the prompt.
 #pragma once
 #include <cstdint>
 #include <optional>
@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "graph/context.h"
+#include "graph/dynamic_prompt.h"
 
 namespace easel {
 
@@ -27,7 +28,6 @@ struct ExecutionFailure {
   std::vector<std::string> current_outputs;
 };
 
-// Until nodes expand into others, a node and the node it is displayed as are the same.
 class Listener {
  public:
   virtual ~Listener() = default;
@@ -36,10 +36,14 @@ class Listener {
   virtual void on_executing(const std::string& /*node*/, const std::string& /*display_node*/) {}
   virtual void on_progress(const std::string& /*node*/, int64_t /*value*/, int64_t /*max*/) {}
   virtual void on_progress_state(const NodeProgress& /*changed*/) {}
-  virtual void on_preview(const std::string& /*node*/, Preview /*preview*/) {}
+  virtual void on_preview(const NodeIds& /*node*/, Preview /*preview*/) {}
   virtual void on_text(const std::string& /*node*/, const std::string& /*text*/) {}
   // `ui` is null for a cached node that shows nothing.
-  virtual void on_executed(const std::string& /*node*/, const OrderedJson& /*ui*/) {}
+  virtual void on_executed(const std::string& /*node*/, const std::string& /*display_node*/,
+                           const OrderedJson& /*ui*/) {}
+  // A blocker that has a message was met; the prompt goes on.
+  virtual void on_blocked(const std::string& /*node*/, const std::string& /*type*/,
+                          const std::vector<std::string>& /*executed*/, const std::string& /*message*/) {}
   // Exactly one of the following is the last call.
   virtual void on_success() {}
   virtual void on_error(const ExecutionFailure& /*failure*/) {}

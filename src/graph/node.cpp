@@ -1,5 +1,6 @@
 #include "graph/node.h"
 
+#include <algorithm>
 #include <set>
 
 #include "base/error.h"
@@ -13,24 +14,48 @@ bool agrees(const std::string& declared, const std::string& taken) {
   return declared == taken || taken == "*" || (declared == "COMBO" && taken == "STRING");
 }
 
+void check_lazy(const Node& node) {
+  const auto lazy = [](const Parameter& parameter) { return parameter.lazy; };
+  const auto& taken = node.run.parameters();
+  const auto& looked_at = node.needs.parameters();
+  if (!node.needs && std::any_of(taken.begin(), taken.end(), lazy))
+    fail("{}: run takes a Lazy input, but nothing (.needs) says when it is needed", node.id);
+  if (node.needs && looked_at.size() != taken.size())
+    fail("{}: run takes {} inputs, but needs takes {}", node.id, taken.size(), looked_at.size());
+  for (size_t i = 0; i < looked_at.size(); ++i)
+    if (looked_at[i].type != taken[i].type || looked_at[i].list != taken[i].list)
+      fail("{}: input {} is {} for run, but {} for needs", node.id, i, taken[i].type, looked_at[i].type);
+}
+
+void check_input(const Node& node, Input& input, const Parameter& parameter) {
+  const std::string wanted = input.raw_link && parameter.type != "*" ? "LINK" : input.type;
+  if (!agrees(wanted, parameter.type))
+    fail("{}: input '{}' is {}, but run takes {}", node.id, input.name, wanted, parameter.type);
+  if (parameter.list != node.run.parameters()[0].list)
+    fail("{}: input '{}': either all inputs are taken as lists or none is", node.id, input.name);
+  if (input.optional && !parameter.optional && !parameter.list && !parameter.lazy)
+    fail("{}: input '{}' is optional, but run does not take a std::optional", node.id, input.name);
+  input.optional = input.optional || parameter.optional;
+  input.lazy = input.lazy || parameter.lazy;
+}
+
 void check_inputs(Node& node) {
   const std::vector<Parameter>& parameters = node.run.parameters();
-  if (parameters.size() != node.inputs.size())
-    fail("{}: {} inputs are declared, but run takes {}", node.id, node.inputs.size(), parameters.size());
-  for (size_t i = 0; i < parameters.size(); ++i) {
-    Input& input = node.inputs[i];
-    const Parameter& parameter = parameters[i];
-    if (!agrees(input.type, parameter.type))
-      fail("{}: input '{}' is {}, but run takes {}", node.id, input.name, input.type, parameter.type);
-    if (parameter.list != parameters[0].list)
-      fail("{}: input '{}': either all inputs are taken as lists or none is", node.id, input.name);
-    if (input.optional && !parameter.optional && !parameter.list)
-      fail("{}: input '{}' is optional, but run does not take a std::optional", node.id, input.name);
-    input.optional = input.optional || parameter.optional;
-  }
+  node.variadic = !parameters.empty() && parameters.back().others;
+  const size_t taken = parameters.size() - (node.variadic ? 1 : 0);
+  if (taken != node.inputs.size())
+    fail("{}: {} inputs are declared, but run takes {}", node.id, node.inputs.size(), taken);
+  if (node.variadic && parameters[0].list) fail("{}: Others are not taken as lists", node.id);
+  for (size_t i = 0; i < taken; ++i) check_input(node, node.inputs[i], parameters[i]);
+  check_lazy(node);
 }
 
 void fill_outputs(Node& node) {
+  if (!node.run.declares_results()) {
+    for (const Output& output : node.outputs)
+      if (output.type.empty()) fail("{}: run returns what it likes, so every output declares its type", node.id);
+    return;
+  }
   const auto& results = node.run.results();
   if (node.outputs.empty()) node.outputs.resize(results.size());
   if (node.outputs.size() != results.size())

@@ -5,12 +5,22 @@
 #include <string>
 #include <vector>
 
+#include "graph/check.h"
 #include "graph/input.h"
 #include "graph/run.h"
 
 namespace easel {
 
 inline constexpr int64_t kMaxResolution = 16384;
+
+// Whether calls of a node may run on other threads while the prompt goes on; then run must bear being called from
+// several threads at once.
+enum class Overlap {
+  kNone,     // runs where the models run, alone
+  kFree,     // beside everything (ComfyUI's "async def"): it waits, or uses the CPU a little
+  kInOrder,  // beside everything but others of this kind, which run one after another in the order of the schedule, so
+             // that files get the same numbers as without
+};
 
 struct Node {
   std::string id;
@@ -30,6 +40,11 @@ struct Node {
   // IS_CHANGED: called once a prompt with the constants (in declared order, links empty); a change of the returned JSON
   // re-runs the node. NaN never equals itself.
   std::function<Json(const std::vector<Argument>&)> fingerprint;
+
+  Needs needs;  // check_lazy_status; wanted where a parameter of run is Lazy
+  Check check;  // VALIDATE_INPUTS
+  Overlap overlap = Overlap::kNone;
+  bool variadic = false;  // run takes Others; filled in from the signature
 };
 
 // The nodes, in the order they were added. Adding checks the declaration against the signature and throws

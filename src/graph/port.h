@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "graph/prompt.h"
 #include "graph/value.h"
 
 namespace easel {
@@ -65,6 +66,10 @@ struct Port<std::string> : SocketPort<std::string> {  // COMBO inputs are string
 template <>
 struct Port<Json> : SocketPort<Json> {
   static constexpr const char* type = "JSON";
+};
+template <>
+struct Port<Link> : SocketPort<Link> {  // what an input with raw_link gets
+  static constexpr const char* type = "LINK";
 };
 template <>
 struct Port<Value> {  // the wildcard

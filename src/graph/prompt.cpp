@@ -61,6 +61,8 @@ std::string ascii(const Json& value) { return value.dump(-1, ' ', true); }
 void write_input(const PromptInput& input, std::string& out) {
   if (const Link* link = input.link()) {
     out += '[' + ascii(link->node) + ',' + std::to_string(link->slot) + ']';
+  } else if (input.made()) {
+    out += "null";  // it has no text form
   } else if (reads_as_link(*input.constant())) {
     out += "{\"__value__\":" + ascii(*input.constant()) + '}';
   } else {

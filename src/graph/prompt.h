@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "graph/value.h"
 
 namespace easel {
 
@@ -20,9 +21,10 @@ struct Link {
 
 struct PromptInput {
   std::string name;
-  std::variant<Json, Link> value;
+  std::variant<Json, Link, Value> value;  // a Value only in graphs that nodes make
   const Json* constant() const { return std::get_if<Json>(&value); }
   const Link* link() const { return std::get_if<Link>(&value); }
+  const Value* made() const { return std::get_if<Value>(&value); }
 };
 
 struct PromptNode {

@@ -71,85 +71,81 @@ bool keyed_by_id(const Node& type) {
   return type.not_idempotent || (!type.v3 && std::any_of(type.hidden.begin(), type.hidden.end(), has_unique_id));
 }
 
-class Signer {
- public:
-  Signer(const Prompt& prompt, const std::vector<PlannedNode>& plan, const std::vector<Json>& fingerprints)
-      : prompt_(prompt), plan_(plan), fingerprints_(fingerprints), signatures_(plan.size()), visited_(plan.size()) {}
-
-  std::vector<std::optional<Signature>> all() {
-    for (size_t node = 0; node < plan_.size(); ++node) visit(node);
-    return std::move(signatures_);
-  }
-
- private:
-  // Sources first. A node met again while it is open lies on a cycle; it has no signature yet, so nobody on the cycle
-  // gets one.
-  void visit(size_t start) {
-    if (visited_[start]) return;
-    visited_[start] = true;
-    stack_ = {{start, 0}};
-    while (!stack_.empty()) {
-      auto& [node, next] = stack_.back();
-      const std::vector<PlannedInput>& inputs = plan_[node].inputs;
-      if (next == inputs.size()) {
-        signatures_[node] = sign_one(node);
-        stack_.pop_back();
-        continue;
-      }
-      const PlannedInput& input = inputs[next++];
-      if (input.kind != PlannedInput::Kind::kLink || visited_[input.source]) continue;
-      visited_[input.source] = true;
-      stack_.push_back({input.source, 0});
-    }
-  }
-
-  std::optional<Signature> sign_one(size_t node) {
-    const Node& type = *plan_[node].type;
-    bytes_.clear();
-    put_text(bytes_, type.id);
-    if (!put_value(bytes_, fingerprints_[node])) return std::nullopt;
-    if (keyed_by_id(type)) put_text(bytes_, prompt_.nodes[node].id);
-    for (size_t i = 0; i < type.inputs.size(); ++i)
-      if (!put_input(type.inputs[i], plan_[node].inputs[i])) return std::nullopt;
-    Signature signature;
-    SHA256(reinterpret_cast<const unsigned char*>(bytes_.data()), bytes_.size(), signature.data());
-    return signature;
-  }
-
-  bool put_input(const Input& declared, const PlannedInput& input) {
-    switch (input.kind) {
-      case PlannedInput::Kind::kNone:
-        return true;
-      case PlannedInput::Kind::kBroken:
-        return false;
-      case PlannedInput::Kind::kConstant:
-        put_text(bytes_, declared.name);
-        return put_value(bytes_, *input.constant);
-      case PlannedInput::Kind::kLink:
-        break;
-    }
-    const std::optional<Signature>& source = signatures_[input.source];
-    if (!source) return false;
-    put_text(bytes_, declared.name);
-    bytes_ += '@' + std::to_string(input.slot) + ':';
-    bytes_.append(source->begin(), source->end());
-    return true;
-  }
-
-  const Prompt& prompt_;
-  const std::vector<PlannedNode>& plan_;
-  const std::vector<Json>& fingerprints_;
-  std::vector<std::optional<Signature>> signatures_;
-  std::vector<char> visited_;
-  std::vector<std::pair<size_t, size_t>> stack_;  // open nodes and the next input of each
-  std::string bytes_;
-};
+// The node behind a link, raw or not.
+size_t source_of(const PlannedInput& input) {
+  return input.kind == PlannedInput::Kind::kLink || input.kind == PlannedInput::Kind::kRaw ? input.source
+                                                                                           : Link::kMissing;
+}
 
 }  // namespace
 
-std::vector<std::optional<Signature>> sign(const Prompt& prompt, const std::vector<PlannedNode>& plan,
-                                           const std::vector<Json>& fingerprints) {
-  return Signer(prompt, plan, fingerprints).all();
+const std::vector<std::optional<Signature>>& Signer::sign_all() {
+  const size_t first = signatures_.size();
+  signatures_.resize(plan_.size());
+  visited_.resize(plan_.size());
+  for (size_t node = first; node < plan_.size(); ++node) visit(node);
+  return signatures_;
+}
+
+// Sources first. A node met again while it is open lies on a cycle; it has no signature yet, so nobody on the cycle
+// gets one.
+void Signer::visit(size_t start) {
+  if (visited_[start]) return;
+  visited_[start] = true;
+  stack_ = {{start, 0}};
+  while (!stack_.empty()) {
+    auto& [node, next] = stack_.back();
+    const std::vector<PlannedInput>& inputs = plan_[node].inputs;
+    if (next == inputs.size()) {
+      signatures_[node] = sign_one(node);
+      stack_.pop_back();
+      continue;
+    }
+    const size_t source = source_of(inputs[next++]);
+    if (source == Link::kMissing || visited_[source]) continue;
+    visited_[source] = true;
+    stack_.push_back({source, 0});
+  }
+}
+
+std::optional<Signature> Signer::sign_one(size_t node) {
+  const PlannedNode& planned = plan_[node];
+  const Node& type = *planned.type;
+  bytes_.clear();
+  put_text(bytes_, type.id);
+  if (!put_value(bytes_, fingerprints_[node])) return std::nullopt;
+  if (keyed_by_id(type)) put_text(bytes_, id_of_(node));
+  for (size_t i = 0; i < planned.inputs.size(); ++i) {
+    const bool declared = i < type.inputs.size();
+    if (!put_input(declared ? type.inputs[i].name : *planned.others[i - type.inputs.size()], planned.inputs[i]))
+      return std::nullopt;
+  }
+  Signature signature;
+  SHA256(reinterpret_cast<const unsigned char*>(bytes_.data()), bytes_.size(), signature.data());
+  return signature;
+}
+
+bool Signer::put_input(const std::string& name, const PlannedInput& input) {
+  switch (input.kind) {
+    case PlannedInput::Kind::kNone:
+      return true;
+    case PlannedInput::Kind::kMade:
+    case PlannedInput::Kind::kBroken:
+      return false;
+    case PlannedInput::Kind::kConstant:
+      put_text(bytes_, name);
+      return put_value(bytes_, *input.constant);
+    case PlannedInput::Kind::kLink:
+    case PlannedInput::Kind::kRaw:
+      break;
+  }
+  if (input.source == Link::kMissing) return false;
+  const std::optional<Signature>& source = signatures_[input.source];
+  if (!source) return false;
+  put_text(bytes_, name);
+  bytes_ += '@' + std::to_string(input.slot) + ':';
+  bytes_.append(source->begin(), source->end());
+  return true;
 }
 
 }  // namespace easel

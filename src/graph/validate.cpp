@@ -1,8 +1,10 @@
 #include "graph/validate.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
+#include "base/error.h"
 #include "graph/python.h"
 #include "graph/validate_input.h"
 
@@ -21,7 +23,9 @@ class Validator {
   // The first node that has no known class.
   std::optional<PromptError> find_classes();
   bool is_output(size_t node) const { return classes_[node]->is_output; }
-  bool check(size_t output);
+  void walk(size_t output);
+  void ask(const Checks& checks);
+  bool judge(size_t output);
   OrderedJson node_errors(const std::vector<size_t>& failed_outputs);
   std::string messages_of(size_t node) const;
 
@@ -37,12 +41,19 @@ class Validator {
   struct Frame {
     size_t node;
     size_t next_input = 0;
-    const Input* through = nullptr;  // the input of the frame below that links here
+    const PromptInput* through = nullptr;  // the input of the frame below that links here
+    const Input* declared = nullptr;       // as declared; null where it is not
+    std::map<std::string, std::string> link_types;
   };
 
   void step();
-  void check_link(Mark& mark, const Input& input, const Link& link);
-  void follow(const Input& input, size_t source);
+  void check_link(Mark& mark, const Input& input, const PromptInput& given);
+  void check_undeclared(const PromptInput& given);
+  bool follows(const Node& declared, const PromptInput& given) const;
+  void follow(const Input* input, const PromptInput& given);
+  void add_question(const Frame& frame);
+  void record(size_t node, const CheckQuestion& question, const CheckAnswer& answer);
+  void spread_errors();
   void close(bool valid);
   void throw_in_node(const char* exception, const std::string& message);
   void found_cycle(size_t source);
@@ -55,6 +66,8 @@ class Validator {
   std::vector<Mark> marks_;
   std::vector<size_t> done_;  // in the order in which they were done
   std::vector<Frame> frames_;
+  std::vector<size_t> asked_;  // the nodes that the questions are about
+  std::vector<CheckQuestion> questions_;
   std::string cycle_;  // the cycle that was met first
 };
 
@@ -71,12 +84,14 @@ std::optional<PromptError> Validator::find_classes() {
   return std::nullopt;
 }
 
-bool Validator::check(size_t output) {
-  if (marks_[output].state == State::kNew) {
-    marks_[output].state = State::kOpen;
-    frames_.push_back({output});
-    while (!frames_.empty()) step();
-  }
+void Validator::walk(size_t output) {
+  if (marks_[output].state != State::kNew) return;
+  marks_[output].state = State::kOpen;
+  frames_.push_back({.node = output});
+  while (!frames_.empty()) step();
+}
+
+bool Validator::judge(size_t output) {
   Mark& mark = marks_[output];
   if (mark.reaches_cycle)
     mark.errors = {input_error("exception_during_validation", "Exception when validating node", cycle_,
@@ -90,10 +105,16 @@ void Validator::step() {
   PromptNode& node = prompt_.nodes[frame.node];
   const Node& declared = *classes_[frame.node];
   Mark& mark = marks_[frame.node];
-  if (frame.next_input == declared.inputs.size()) return close(mark.valid && mark.errors.empty());
+  const size_t inputs = declared.inputs.size() + (declared.variadic ? node.inputs.size() : 0);
+  if (frame.next_input == inputs) {
+    if (declared.check) add_question(frame);
+    return close(mark.valid && mark.errors.empty());
+  }
   if (node.others.contains("inputs"))
     return throw_in_node("TypeError",
                          std::string("inputs must be an object, not ") + node.others["inputs"].type_name());
+  if (frame.next_input >= declared.inputs.size())
+    return check_undeclared(node.inputs[frame.next_input++ - declared.inputs.size()]);
 
   const Input& input = declared.inputs[frame.next_input++];
   PromptInput* given = node.input(input.name);
@@ -103,8 +124,8 @@ void Validator::step() {
           input_error("required_input_missing", "Required input is missing", input.name, {{"input_name", input.name}}));
   } else if (input.raw_link) {
     return;
-  } else if (const Link* link = given->link()) {
-    check_link(mark, input, *link);
+  } else if (given->link()) {
+    check_link(mark, input, *given);
   } else if (Json& value = std::get<Json>(given->value); value.is_array() && value.size() != 2) {
     mark.errors.push_back(input_error("bad_linked_input",
                                       "Bad linked input, must be a length-2 list of [node_id, slot_index]", input.name,
@@ -120,7 +141,22 @@ void Validator::step() {
   }
 }
 
-void Validator::check_link(Mark& mark, const Input& input, const Link& link) {
+// Undeclared links are followed where the node takes them; what else is undeclared plays no part.
+void Validator::check_undeclared(const PromptInput& given) {
+  if (!follows(*classes_[frames_.back().node], given)) return;
+  if (given.link()->source == Link::kMissing) return throw_in_node("KeyError", python::quote(given.link()->node));
+  follow(nullptr, given);
+}
+
+bool Validator::follows(const Node& declared, const PromptInput& given) const {
+  if (!given.link()) return false;
+  for (const Input& input : declared.inputs)
+    if (input.name == given.name) return !input.raw_link;
+  return declared.variadic;
+}
+
+void Validator::check_link(Mark& mark, const Input& input, const PromptInput& given) {
+  const Link& link = *given.link();
   const Node& declared = *classes_[frames_.back().node];
   if (link.source == Link::kMissing) return throw_in_node("KeyError", python::quote(link.node));
   const std::vector<Output>& outputs = classes_[link.source]->outputs;
@@ -128,7 +164,9 @@ void Validator::check_link(Mark& mark, const Input& input, const Link& link) {
     return throw_in_node("IndexError", "tuple index out of range");
   const std::string& received = outputs[link.slot].type;
   const bool by_names = is_v1_combo(declared, input);
-  if (by_names ? received == "*" : types_connect(received, input.type)) return follow(input, link.source);
+  if (declared.check.link_types) frames_.back().link_types[input.name] = received;
+  if (declared.check.link_types || (by_names ? received == "*" : types_connect(received, input.type)))
+    return follow(&input, given);
 
   OrderedJson config = check_constant_.config(declared, input);
   const std::string wanted = by_names ? python::repr(Json(config[0])) : input.type;
@@ -141,13 +179,14 @@ void Validator::check_link(Mark& mark, const Input& input, const Link& link) {
                    {"linked_node", OrderedJson::array({link.node, link.slot})}}));
 }
 
-void Validator::follow(const Input& input, size_t source) {
+void Validator::follow(const Input* input, const PromptInput& given) {
+  const size_t source = given.link()->source;
   Mark& mark = marks_[frames_.back().node];
   Mark& upstream = marks_[source];
   switch (upstream.state) {
     case State::kNew:
       upstream.state = State::kOpen;
-      frames_.push_back({source, 0, &input});
+      frames_.push_back({.node = source, .through = &given, .declared = input});
       break;
     case State::kOpen:
       found_cycle(source);
@@ -181,11 +220,9 @@ void Validator::throw_in_node(const char* exception, const std::string& message)
   if (frame.through) {
     const Node& below = *classes_[frames_[frames_.size() - 2].node];
     extra["input_name"] = frame.through->name;
-    extra["input_config"] = check_constant_.config(below, *frame.through);
+    extra["input_config"] = frame.declared ? check_constant_.config(below, *frame.declared) : OrderedJson();
     extra["exception_message"] = message;
-    const PromptNode& linking = prompt_.nodes[frames_[frames_.size() - 2].node];
-    const Link& link = *linking.input(frame.through->name)->link();
-    extra["linked_node"] = OrderedJson::array({link.node, link.slot});
+    extra["linked_node"] = OrderedJson::array({frame.through->link()->node, frame.through->link()->slot});
   }
   mark.errors = {frame.through ? input_error("exception_during_inner_validation",
                                              "Exception when validating inner node", message, std::move(extra))
@@ -206,6 +243,62 @@ void Validator::found_cycle(size_t source) {
   while (!frames_.empty()) {
     marks_[frames_.back().node].reaches_cycle = true;
     close(false);
+  }
+}
+
+// ---- what nodes check themselves --------------------------------------------------------------------------------
+
+void Validator::add_question(const Frame& frame) {
+  const Node& declared = *classes_[frame.node];
+  CheckQuestion question{.class_type = declared.id, .constants = {}, .link_types = frame.link_types};
+  for (const Input& input : declared.inputs)
+    if (const PromptInput* given = prompt_.nodes[frame.node].input(input.name))
+      if (declared.check.takes(input.name))
+        question.constants[input.name] = given->constant() ? *given->constant() : Json();
+  asked_.push_back(frame.node);
+  questions_.push_back(std::move(question));
+}
+
+void Validator::ask(const Checks& checks) {
+  if (questions_.empty()) return;
+  const auto answers = checks ? checks(questions_) : answer_checks(registry_, questions_);
+  if (answers.size() != questions_.size())
+    fail("validate: {} answers came to {} questions", answers.size(), questions_.size());
+  bool all_good = true;
+  for (size_t i = 0; i < answers.size(); ++i) {
+    if (answers[i].good) continue;
+    record(asked_[i], questions_[i], answers[i]);
+    all_good = false;
+  }
+  if (!all_good) spread_errors();
+}
+
+// An error for each input that the check was given.
+void Validator::record(size_t node, const CheckQuestion& question, const CheckAnswer& answer) {
+  std::vector<OrderedJson>& errors = marks_[node].errors;
+  if (!answer.exception.empty()) {
+    errors = {input_error("exception_during_validation", "Exception when validating node", answer.exception,
+                          {{"exception_type", "Exception"}, {"traceback", OrderedJson::array()}})};
+    return;
+  }
+  const auto add = [&](const std::string& input) {
+    errors.push_back(input_error("custom_validation_failed", "Custom validation failed for node",
+                                 answer.text.empty() ? input : input + " - " + valid_utf8(answer.text),
+                                 {{"input_name", input}}));
+  };
+  for (const PromptInput& input : prompt_.nodes[node].inputs)
+    if (question.constants.count(input.name)) add(input.name);
+  if (classes_[node]->check.link_types) add("input_types");
+}
+
+// Sources first, as they were done: a node is invalid if one of them is.
+void Validator::spread_errors() {
+  for (size_t node : done_) {
+    Mark& mark = marks_[node];
+    mark.valid = mark.valid && mark.errors.empty();
+    for (const PromptInput& input : prompt_.nodes[node].inputs)
+      if (follows(*classes_[node], input) && input.link()->source != Link::kMissing)
+        mark.valid = mark.valid && marks_[input.link()->source].valid;
   }
 }
 
@@ -265,7 +358,7 @@ OrderedJson to_json(const PromptError& error) {
 }
 
 ValidationResult validate(Prompt& prompt, const Registry& registry, const FileQueries& files,
-                          const std::optional<std::vector<std::string>>& targets) {
+                          const std::optional<std::vector<std::string>>& targets, const Checks& checks) {
   ValidationResult result;
   Validator validator(prompt, registry, files);
   if (auto error = validator.find_classes()) {
@@ -274,18 +367,19 @@ ValidationResult validate(Prompt& prompt, const Registry& registry, const FileQu
   }
   const std::set<std::string> wanted =
       targets ? std::set<std::string>(targets->begin(), targets->end()) : std::set<std::string>();
-  std::vector<size_t> failed;
-  bool any = false;
-  for (size_t node = 0; node < prompt.nodes.size(); ++node) {
-    if (!validator.is_output(node) || (targets && !wanted.count(prompt.nodes[node].id))) continue;
-    any = true;
-    if (validator.check(node)) {
-      result.outputs_to_execute.push_back(prompt.nodes[node].id);
+  std::vector<size_t> outputs, failed;
+  for (size_t node = 0; node < prompt.nodes.size(); ++node)
+    if (validator.is_output(node) && (!targets || wanted.count(prompt.nodes[node].id))) outputs.push_back(node);
+  for (size_t output : outputs) validator.walk(output);
+  validator.ask(checks);
+  for (size_t output : outputs) {
+    if (validator.judge(output)) {
+      result.outputs_to_execute.push_back(prompt.nodes[output].id);
     } else {
-      failed.push_back(node);
+      failed.push_back(output);
     }
   }
-  if (!any) {
+  if (outputs.empty()) {
     result.error = {"prompt_no_outputs", "Prompt has no outputs", ""};
     return result;
   }

@@ -34,8 +34,10 @@ struct ValidationResult {
 
 // Checks every output (those among `targets`, if given) and all it depends on, and writes constants back as the types
 // their inputs declare ("3" becomes 3, as Python's int() would). Never throws on what a client can send; time is
-// linear, no recursion. A cycle is an error of the outputs that reach it.
+// linear, no recursion. A cycle is an error of the outputs that reach it. Checks that nodes make themselves are asked
+// for once, all together: of `checks`, which may throw (then this does), or without it of the registry's own functions.
 ValidationResult validate(Prompt& prompt, const Registry& registry, const FileQueries& files,
-                          const std::optional<std::vector<std::string>>& targets = std::nullopt);
+                          const std::optional<std::vector<std::string>>& targets = std::nullopt,
+                          const Checks& checks = {});
 
 }  // namespace easel

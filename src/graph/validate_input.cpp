@@ -110,6 +110,7 @@ std::optional<OrderedJson> ConstantCheck::operator()(const Node& node, const Inp
                        fmt::format("{} - Invalid {}: {}", input.name, what, shown(value)),
                        {{"input_name", input.name}});
   }
+  if (node.check.takes(input.name)) return std::nullopt;  // the node's own to judge
   if (auto error = check_range(node, input, value)) return error;
   return check_choice(node, input, value);
 }

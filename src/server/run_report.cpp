@@ -23,12 +23,13 @@ int64_t now_ms() {
 }
 
 RunReport::RunReport(store::Job job, Hub& hub) : job_(std::move(job)), hub_(hub) {
+  client_.user = job_.owner;
   try {
     PromptBody body = parse_prompt_body(R"({"extra_data": )" + job_.extra_data + "}");
     extra_pnginfo_ = std::move(body.extra_pnginfo);
     const Json& extra = body.rest.at("extra_data");
     if (extra.contains("client_id"))
-      client_ = extra["client_id"].is_string() ? extra["client_id"].get<std::string>() : extra["client_id"].dump();
+      client_.sid = extra["client_id"].is_string() ? extra["client_id"].get<std::string>() : extra["client_id"].dump();
     if (const auto method = extra.find("preview_method"); method != extra.end() && method->is_string())
       preview_method_ = *method;
   } catch (const std::exception&) {
@@ -107,6 +108,7 @@ void RunReport::send_progress_state(bool now) {
 }
 
 void RunReport::on(const wire::Executed& m) {
+  if (m.output.is_object()) shown_.insert_or_assign(m.node, m);
   event("executed",
         {{"node", m.node}, {"display_node", m.display_node}, {"output", m.output}, {"prompt_id", m.prompt_id}}, false);
 }
@@ -159,6 +161,21 @@ void RunReport::on(const wire::ExecutionInterrupted& m) {
   hub_.send_or_broadcast(client_, "execution_interrupted", data);
 }
 
+// An error to look at, though the prompt goes on: it has no time, and the history does not keep it.
+void RunReport::on(const wire::ExecutionBlocked& m) {
+  event("execution_error",
+        {{"prompt_id", m.prompt_id},
+         {"node_id", m.node_id},
+         {"node_type", m.node_type},
+         {"executed", m.executed},
+         {"exception_message", "Execution Blocked: " + m.message},
+         {"exception_type", "ExecutionBlocked"},
+         {"traceback", OrderedJson::array()},
+         {"current_inputs", OrderedJson::array()},
+         {"current_outputs", OrderedJson::array()}},
+        false);
+}
+
 store::Result RunReport::end(const char* status) const {
   store::Result result;
   const bool success = std::string_view(status) == "success";
@@ -201,12 +218,41 @@ store::Result RunReport::failed(const std::string& why) {
                           .current_inputs = OrderedJson::object(),
                           .current_outputs = executed_,
                           .timestamp = now_ms()});
-  return end("error");
+  return end_early();
 }
 
 store::Result RunReport::interrupted() {
   on(wire::ExecutionInterrupted{job_.prompt_id, node_, class_of(node_), executed_, now_ms()});
-  return end("error");
+  return end_early();
+}
+
+store::Result RunReport::end_early() const {
+  OrderedJson::object_t outputs, meta;
+  for (const auto& [node, shown] : shown_) {
+    outputs.emplace_back(node, shown.output);
+    meta.emplace_back(node, OrderedJson{{"node_id", node},
+                                        {"display_node", shown.display_node},
+                                        {"parent_node", nullptr},
+                                        {"real_node_id", node}});
+  }
+  store::Result result = end("error");
+  result.outputs = dump(std::move(outputs));
+  result.meta = dump(std::move(meta));
+  return result;
+}
+
+std::vector<std::filesystem::path> RunReport::output_files() const {
+  std::vector<std::filesystem::path> files;
+  const auto text = [](const OrderedJson& item, const char* name) {
+    const auto found = item.find(name);
+    return found != item.end() && found->is_string() ? found->get<std::string>() : "";
+  };
+  for (const auto& [node, shown] : shown_)
+    for (const OrderedJson& list : shown.output)
+      for (const OrderedJson& item : list.is_array() ? list : OrderedJson::array())
+        if (item.is_object() && text(item, "type") == "output")
+          files.push_back(std::filesystem::path(text(item, "subfolder")) / text(item, "filename"));
+  return files;
 }
 
 void RunReport::say_over() {

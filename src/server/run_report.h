@@ -2,6 +2,7 @@
 // Used by one thread at a time.
 #pragma once
 #include <chrono>
+#include <filesystem>
 #include <map>
 #include <string>
 #include <vector>
@@ -28,9 +29,12 @@ class RunReport {
   // The history entry at the end.
   store::Result result(const wire::Finished& finished) const;
 
-  // The end without a worker: sends and records execution_error, or execution_interrupted.
+  // The end without a worker: sends and records execution_error, or execution_interrupted. What nodes have shown by then
+  // is kept.
   store::Result failed(const std::string& why);
   store::Result interrupted();
+  // The lasting files among what nodes have shown, relative to the output folder.
+  std::vector<std::filesystem::path> output_files() const;
 
   double seconds() const;  // since it was taken from the queue
 
@@ -46,6 +50,7 @@ class RunReport {
   void send_progress_state(bool now);
   std::string class_of(const std::string& node) const;
   store::Result end(const char* status) const;
+  store::Result end_early() const;
 
   void on(const wire::ExecutionStart& message);
   void on(const wire::ExecutionCached& message);
@@ -58,6 +63,7 @@ class RunReport {
   void on(const wire::ExecutionSuccess& message);
   void on(const wire::ExecutionError& message);
   void on(const wire::ExecutionInterrupted& message);
+  void on(const wire::ExecutionBlocked& message);
 
   const store::Job job_;
   Hub& hub_;
@@ -66,6 +72,7 @@ class RunReport {
 
   std::string node_;                   // the one that runs
   std::vector<std::string> executed_;  // left behind when it changed
+  std::map<std::string, wire::Executed> shown_;
   std::vector<std::string> messages_;  // JSON texts: ["execution_start", {…}]
 
   std::vector<std::string> progress_;  // JSON text of each node's progress, "id": {…}

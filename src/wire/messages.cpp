@@ -17,12 +17,14 @@ constexpr std::array kTypes = {"run",
                                "interrupt",
                                "free",
                                "shutdown",
+                               "check",
                                "memory_query",
                                "list_models",
                                "hello",
                                "memory",
                                "log",
                                "models",
+                               "checked",
                                "execution_start",
                                "execution_cached",
                                "executing",
@@ -34,6 +36,7 @@ constexpr std::array kTypes = {"run",
                                "execution_success",
                                "execution_error",
                                "execution_interrupted",
+                               "execution_blocked",
                                "finished"};
 static_assert(kTypes.size() == std::variant_size_v<Message>);
 
@@ -53,6 +56,22 @@ void members(F f, Free& m) {
 }
 template <class F>
 void members(F, Shutdown&) {}
+template <class F>
+void members(F f, CheckQuestion& m) {
+  f("class_type", m.class_type), f("constants", m.constants), f("link_types", m.link_types);
+}
+template <class F>
+void members(F f, Check& m) {
+  f("id", m.id), f("questions", m.questions);
+}
+template <class F>
+void members(F f, CheckAnswer& m) {
+  f("good", m.good), f("text", m.text), f("exception", m.exception);
+}
+template <class F>
+void members(F f, Checked& m) {
+  f("id", m.id), f("answers", m.answers);
+}
 template <class F>
 void members(F, MemoryQuery&) {}
 template <class F>
@@ -137,6 +156,11 @@ void members(F f, ExecutionInterrupted& m) {
   f("timestamp", m.timestamp);
 }
 template <class F>
+void members(F f, ExecutionBlocked& m) {
+  f("prompt_id", m.prompt_id), f("node_id", m.node_id), f("node_type", m.node_type), f("executed", m.executed);
+  f("message", m.message);
+}
+template <class F>
 void members(F f, Finished& m) {
   f("prompt_id", m.prompt_id), f("status", m.status), f("outputs", m.outputs), f("meta", m.meta);
 }
@@ -144,6 +168,7 @@ void members(F f, Finished& m) {
 // How a member is written to and read from JSON.
 struct Convert {
   static OrderedJson write(OrderedJson& json) { return json; }
+  static OrderedJson write(Json& json) { return OrderedJson(json); }
   // CBOR's texts are UTF-8; what is not (a picture) goes as bytes.
   static OrderedJson write(std::string& text) {
     if (is_utf8(text)) return text;
@@ -160,6 +185,12 @@ struct Convert {
     return array;
   }
   template <class T>
+  static OrderedJson write(std::map<std::string, T>& values) {
+    OrderedJson object = OrderedJson::object();
+    for (auto& [name, value] : values) object.push_back({name, write(value)});
+    return object;
+  }
+  template <class T>
   static OrderedJson write(T& value) {
     if constexpr (std::is_arithmetic_v<T>) {
       return value;
@@ -171,6 +202,7 @@ struct Convert {
   }
 
   static void read(const OrderedJson& json, OrderedJson& value) { value = json; }
+  static void read(const OrderedJson& json, Json& value) { value = json; }
   static void read(const OrderedJson& json, std::string& text) {
     if (json.is_binary()) {
       text.assign(json.get_binary().begin(), json.get_binary().end());
@@ -185,6 +217,10 @@ struct Convert {
   template <class T>
   static void read(const OrderedJson& json, std::vector<T>& values) {
     for (const OrderedJson& item : json.get_ref<const OrderedJson::array_t&>()) read(item, values.emplace_back());
+  }
+  template <class T>
+  static void read(const OrderedJson& json, std::map<std::string, T>& values) {
+    for (const auto& [name, value] : json.get_ref<const OrderedJson::object_t&>()) read(value, values[name]);
   }
   template <class T>
   static void read(const OrderedJson& json, T& value) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "graph/check.h"
 #include "graph/listener.h"
 
 namespace easel::wire {
@@ -34,6 +35,13 @@ struct Free {
   bool unload_models = false, free_memory = false;
 };
 struct Shutdown {};     // interrupt what runs and exit with 0
+// Asks nodes to check what they were given, before a prompt is accepted. Answered by Checked, also while a prompt runs.
+using easel::CheckAnswer;
+using easel::CheckQuestion;
+struct Check {
+  std::string id;
+  std::vector<CheckQuestion> questions;
+};
 struct MemoryQuery {};  // answered by Memory at once, also while a prompt runs: the ping of this protocol
 struct ListModels {};   // answered by Models when no prompt runs
 
@@ -63,6 +71,11 @@ struct ModelFile {
 };
 struct Models {
   std::vector<ModelFile> files;
+};
+
+struct Checked {
+  std::string id;
+  std::vector<CheckAnswer> answers;  // in the order of the questions
 };
 
 // The life of a prompt, named as on the WebSocket; timestamps are milliseconds since 1970. Every Run ends in exactly
@@ -121,6 +134,12 @@ struct ExecutionInterrupted {
   std::vector<std::string> executed;
   int64_t timestamp = 0;
 };
+// A blocker with a message was met at this node, which does not run; the prompt goes on.
+struct ExecutionBlocked {
+  std::string prompt_id, node_id, node_type;
+  std::vector<std::string> executed;
+  std::string message;
+};
 // After it the worker is free for the next prompt. outputs and meta are those of the history entry.
 struct Finished {
   std::string prompt_id, status;  // "success" | "error" | "interrupted"
@@ -128,9 +147,10 @@ struct Finished {
 };
 
 using Message =
-    std::variant<Run, Interrupt, Free, Shutdown, MemoryQuery, ListModels,  //
-                 Hello, Memory, Log, Models, ExecutionStart, ExecutionCached, Executing, Progress, ProgressState,
-                 Executed, Preview, Text, ExecutionSuccess, ExecutionError, ExecutionInterrupted, Finished>;
+    std::variant<Run, Interrupt, Free, Shutdown, Check, MemoryQuery, ListModels,  //
+                 Hello, Memory, Log, Models, Checked, ExecutionStart, ExecutionCached, Executing, Progress, ProgressState,
+                 Executed, Preview, Text, ExecutionSuccess, ExecutionError, ExecutionInterrupted,
+                 ExecutionBlocked, Finished>;
 
 // One message as CBOR, and back. decode throws Error on anything that is not exactly one known message with every
 // field.

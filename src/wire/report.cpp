@@ -26,19 +26,25 @@ void Report::on_progress(const std::string& node, int64_t value, int64_t max) {
 
 void Report::on_progress_state(const NodeProgress& changed) { send_(ProgressState{prompt_id_, {changed}}); }
 
-void Report::on_preview(const std::string& node, easel::Preview preview) {
+void Report::on_preview(const NodeIds& node, easel::Preview preview) {
   send_(Preview{.prompt_id = prompt_id_,
-                .node = node,
-                .display_node = node,
-                .real_node = node,
+                .node = node.node,
+                .display_node = node.display,
+                .real_node = node.real,
+                .parent_node = node.parent,
                 .mime = std::move(preview.mime),
                 .bytes = std::move(preview.bytes)});
 }
 
 void Report::on_text(const std::string& node, const std::string& text) { send_(Text{prompt_id_, node, text}); }
 
-void Report::on_executed(const std::string& node, const OrderedJson& ui) {
-  send_(Executed{prompt_id_, node, node, ui});
+void Report::on_executed(const std::string& node, const std::string& display_node, const OrderedJson& ui) {
+  send_(Executed{prompt_id_, node, display_node, ui});
+}
+
+void Report::on_blocked(const std::string& node, const std::string& type, const std::vector<std::string>& executed,
+                        const std::string& message) {
+  send_(ExecutionBlocked{prompt_id_, node, type, executed, message});
 }
 
 void Report::on_success() { send_(ExecutionSuccess{prompt_id_, now()}); }

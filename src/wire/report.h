@@ -17,9 +17,11 @@ class Report : public Listener {
   void on_executing(const std::string& node, const std::string& display_node) override;
   void on_progress(const std::string& node, int64_t value, int64_t max) override;
   void on_progress_state(const NodeProgress& changed) override;
-  void on_preview(const std::string& node, easel::Preview preview) override;
+  void on_preview(const NodeIds& node, easel::Preview preview) override;
   void on_text(const std::string& node, const std::string& text) override;
-  void on_executed(const std::string& node, const OrderedJson& ui) override;
+  void on_executed(const std::string& node, const std::string& display_node, const OrderedJson& ui) override;
+  void on_blocked(const std::string& node, const std::string& type, const std::vector<std::string>& executed,
+                  const std::string& message) override;
   void on_success() override;
   void on_error(const ExecutionFailure& failure) override;
   void on_interrupted(const std::string& node, const std::string& type,

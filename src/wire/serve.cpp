@@ -10,12 +10,15 @@
 #include <stop_token>
 #include <thread>
 
+#include "base/crash_point.h"
 #include "base/error.h"
+#include "base/heartbeat.h"
 #include "base/log.h"
 #include "graph/execute.h"
 #include "graph/failure.h"
 #include "wire/channel.h"
 #include "wire/report.h"
+#include "wire/stall_watch.h"
 
 namespace easel::wire {
 namespace {
@@ -30,10 +33,16 @@ class Worker {
  public:
   Worker(int fd, const Registry& registry, const WorkerServices& services)
       : channel_(fd),
+        registry_(registry),
         services_(services),
-        executor_(registry, {.is_out_of_memory = services.is_out_of_memory, .on_out_of_memory = [this] {
-                               if (services_.free) services_.free(true, false);
-                             }}) {}
+        executor_(registry, {.is_out_of_memory = services.is_out_of_memory,
+                             .on_out_of_memory =
+                                 [this] {
+                                   if (services_.free) services_.free(true, false);
+                                 },
+                             .cache = services.cache,
+                             .around_side_thread = services.around_side_thread}),
+        watch_(services.stall_limit) {}
 
   int serve();
   void tell(const Message& message);
@@ -45,6 +54,8 @@ class Worker {
   void interrupt(const std::string& prompt_id);
   void finish();
 
+  void make_checks();  // the checking thread
+
   // The thread that runs prompts.
   bool next_job();
   void run(const Run& run);
@@ -55,12 +66,15 @@ class Worker {
   Memory memory() const;
 
   Channel channel_;
+  const Registry& registry_;
   const WorkerServices& services_;
   Executor executor_;
+  StallWatch watch_;
 
   std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
   std::deque<Job> waiting_;
+  std::deque<Check> checks_;
   Job current_;
   bool finished_ = false;  // no more jobs
   int status_ = 0;
@@ -96,6 +110,7 @@ int Worker::serve() {
   if (services_.devices) hello.devices = services_.devices();
   tell(hello);
   std::jthread reader([this] { read_all(); });
+  std::jthread checker([this] { make_checks(); });
   while (next_job()) {
     try {
       if (auto* one = std::get_if<Run>(&current_.what)) run(*one);
@@ -107,6 +122,7 @@ int Worker::serve() {
   }
   channel_.shut_down();
   reader.join();
+  checker.join();
   return status_;
 }
 
@@ -129,11 +145,15 @@ bool Worker::take(Message message) {
     interrupt(one->prompt_id);
   } else if (std::holds_alternative<MemoryQuery>(message)) {
     tell(memory());
+  } else if (auto* check = std::get_if<Check>(&message)) {
+    std::lock_guard lock(mutex_);
+    checks_.push_back(std::move(*check));
+    changed_.notify_all();
   } else if (std::holds_alternative<Run>(message) || std::holds_alternative<Free>(message) ||
              std::holds_alternative<ListModels>(message)) {
     std::lock_guard lock(mutex_);
     waiting_.push_back({std::move(message), {}});
-    changed_.notify_one();
+    changed_.notify_all();
   } else {
     fail("serve: a message that only a worker sends came from the server");
   }
@@ -155,7 +175,20 @@ void Worker::finish() {
   std::lock_guard lock(mutex_);
   finished_ = true;
   current_.stop.request_stop();
-  changed_.notify_one();
+  changed_.notify_all();
+}
+
+void Worker::make_checks() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    changed_.wait(lock, [this] { return finished_ || !checks_.empty(); });
+    if (finished_) return;
+    const Check check = std::move(checks_.front());
+    checks_.pop_front();
+    lock.unlock();
+    tell(Checked{check.id, answer_checks(registry_, check.questions)});
+    lock.lock();
+  }
 }
 
 bool Worker::next_job() {
@@ -169,7 +202,12 @@ bool Worker::next_job() {
 }
 
 void Worker::run(const Run& run) {
-  Report report(run.prompt_id, [this](const Message& message) { tell(message); });
+  Report report(run.prompt_id, [this](const Message& message) {
+    beat();
+    if (std::holds_alternative<Progress>(message)) crash_point("sampling");
+    tell(message);
+  });
+  watch_.begin(run.prompt_id);
   ExecutionResult result;
   try {
     result = execute(run, report);
@@ -181,6 +219,7 @@ void Worker::run(const Run& run) {
   const char* status = result.status == ExecutionResult::Status::kSuccess ? "success"
                        : result.status == ExecutionResult::Status::kError ? "error"
                                                                           : "interrupted";
+  watch_.end();
   tell(Finished{run.prompt_id, status, std::move(result.outputs), std::move(result.meta)});
   if (services_.after_prompt) services_.after_prompt();
 }
@@ -190,7 +229,7 @@ ExecutionResult Worker::execute(const Run& run, Report& report) {
   ExecutionRequest request{.prompt = parse_prompt(run.prompt, {.bytes = kMaxFrame}), .outputs = run.outputs};
   if (!run.extra_pnginfo.empty()) request.extra_pnginfo = parse_ordered_json(run.extra_pnginfo);
   request.previews = {.method = run.preview_method, .max_size = run.preview_size};
-  if (services_.before_prompt) services_.before_prompt();
+  if (services_.before_prompt) services_.before_prompt(run.prompt_id);
   return executor_.run(std::move(request), report, current_.stop.get_token());
 }
 

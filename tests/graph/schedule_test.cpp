@@ -19,9 +19,10 @@ class ScheduleTest : public testing::Test {
     plan_ = make_plan(prompt_, registry_);
     std::vector<size_t> indexes;
     for (const std::string& target : targets) indexes.push_back(prompt_.find(target));
-    Schedule schedule(plan_, indexes, [&](size_t node) {
+    Schedule schedule(plan_, [&](size_t node) {
       return std::find(cached.begin(), cached.end(), prompt_.nodes[node].id) != cached.end();
     });
+    for (size_t target : indexes) schedule.add(target);
     std::vector<std::string> ids;
     while (auto node = schedule.next()) {
       ids.push_back(prompt_.nodes[*node].id);
@@ -74,6 +75,65 @@ TEST_F(ScheduleTest, Cycles) {
                     {"c"}),
               ElementsAre("x"));
   EXPECT_THAT(cycle_, testing::UnorderedElementsAre("a", "b"));
+}
+
+TEST_F(ScheduleTest, WhatRunsBesideOthersGoesFirst) {
+  EXPECT_THAT(order(R"({"a": {"class_type": "TestInt", "inputs": {"value": 1}},
+                        "near": {"class_type": "TestShow", "inputs": {"value": ["a", 0]}},
+                        "b": {"class_type": "TestBeside", "inputs": {"value": 1, "seconds": 0}},
+                        "c": {"class_type": "TestAdd", "inputs": {"a": ["b", 0], "b": 1}},
+                        "far": {"class_type": "TestShow", "inputs": {"value": ["c", 0]}}})",
+                    {"near", "far"}),
+              ElementsAre("b", "a", "near", "c", "far"));
+}
+
+TEST_F(ScheduleTest, LazyInputsAreFollowedWhenTheyAreAskedFor) {
+  prompt_ = parse_prompt(R"({"a": {"class_type": "TestInt", "inputs": {"value": 1}},
+      "b": {"class_type": "TestAdd", "inputs": {"a": ["a", 0], "b": 1}},
+      "c": {"class_type": "TestChoose", "inputs": {"condition": true, "yes": ["b", 0], "no": ["a", 0]}}})");
+  plan_ = make_plan(prompt_, registry_);
+  std::vector<bool> has_result(3);
+  Schedule schedule(plan_, [&](size_t node) { return has_result[node]; });
+  schedule.add(2);
+  ASSERT_EQ(schedule.next(), 2);
+  EXPECT_EQ(schedule.next(), std::nullopt);
+  schedule.need(2, {1, 1});
+  schedule.put_back(2);
+  for (size_t node : {0, 1, 2}) {
+    ASSERT_EQ(schedule.next(), node);
+    has_result[node] = true;
+    schedule.done(node);
+  }
+  EXPECT_EQ(schedule.next(), std::nullopt);
+  EXPECT_THAT(schedule.cycle(), IsEmpty());
+}
+
+TEST_F(ScheduleTest, ACycleMayComeWithALazyInput) {
+  prompt_ = parse_prompt(R"({"a": {"class_type": "TestChoose", "inputs": {"condition": true, "yes": ["b", 0], "no": 0}},
+      "b": {"class_type": "TestChoose", "inputs": {"condition": true, "yes": ["a", 0], "no": 0}}})");
+  plan_ = make_plan(prompt_, registry_);
+  Schedule schedule(plan_, [](size_t) { return false; });
+  schedule.add(0);
+  for (size_t node : {0, 1}) {
+    ASSERT_EQ(schedule.next(), node);
+    schedule.need(node, {1 - node});
+    schedule.put_back(node);
+  }
+  EXPECT_EQ(schedule.next(), std::nullopt);
+  EXPECT_THAT(schedule.cycle(), testing::UnorderedElementsAre(0, 1));
+}
+
+TEST_F(ScheduleTest, AResultThatWasLetGoIsMadeAgain) {
+  prompt_ = parse_prompt(kTwoBranches);
+  plan_ = make_plan(prompt_, registry_);
+  std::vector<bool> has_result(plan_.size());
+  Schedule schedule(plan_, [&](size_t node) { return has_result[node]; });
+  schedule.add(prompt_.find("a"));
+  schedule.done(*schedule.next());
+  schedule.add(prompt_.find("b"));  // "a" was run, and its result is gone
+  EXPECT_EQ(schedule.next(), prompt_.find("a"));
+  schedule.done(prompt_.find("a"));
+  EXPECT_EQ(schedule.next(), prompt_.find("b"));
 }
 
 }  // namespace

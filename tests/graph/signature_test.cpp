@@ -12,7 +12,7 @@ class Signatures : public testing::Test {
   std::optional<Signature> of(const std::string& text, const std::string& node, Json fingerprint = nullptr) {
     const Prompt prompt = parse_prompt(text);
     const auto plan = make_plan(prompt, registry_);
-    return sign(prompt, plan, std::vector<Json>(plan.size(), fingerprint))[prompt.find(node)];
+    return test::sign(prompt, plan, std::vector<Json>(plan.size(), fingerprint))[prompt.find(node)];
   }
   static std::string add(const std::string& a, const std::string& b) {
     return R"({"class_type": "TestAdd", "inputs": {"a": )" + a + R"(, "b": )" + b + "}}";

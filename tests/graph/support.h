@@ -18,7 +18,8 @@ namespace easel::test {
 inline Registry test_registry(Probe probe = {}) {
   Registry registry;
   const std::string folder = std::filesystem::temp_directory_path() / ("easel_graph_test_" + std::to_string(getpid()));
-  add_test_nodes(registry, std::move(probe));
+  add_test_nodes(registry, probe);
+  add_power_nodes(registry, probe);
   add_recorded_nodes(registry, folder + "/output", folder + "/temp");
   return registry;
 }
@@ -32,6 +33,13 @@ inline std::optional<std::string> read_parity(const std::string& name) {
   std::ifstream file(root / name);
   if (!file) return std::nullopt;
   return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
+// What to sign a prompt with: all its signatures.
+inline std::vector<std::optional<Signature>> sign(const Prompt& prompt, const std::vector<PlannedNode>& plan,
+                                                  const std::vector<Json>& fingerprints) {
+  return Signer(plan, fingerprints, [&](size_t node) -> const std::string& { return prompt.nodes[node].id; })
+      .sign_all();
 }
 
 // One line for each event: "cached 1 2", "executing 3", "executed 3 {…}", "error 3 RuntimeError: …".
@@ -50,14 +58,18 @@ class Journal : public Listener {
     on_step();
   }
   void on_progress_state(const NodeProgress& changed) override { states.push_back(changed); }
-  void on_preview(const std::string& node, Preview preview) override {
-    lines.push_back("preview " + node + " " + preview.mime);
+  void on_preview(const NodeIds& node, Preview preview) override {
+    lines.push_back("preview " + node.node + " " + preview.mime);
   }
   void on_text(const std::string& node, const std::string& text) override {
     lines.push_back("text " + node + " " + text);
   }
-  void on_executed(const std::string& node, const OrderedJson& ui) override {
-    lines.push_back("executed " + node + " " + ui.dump());
+  void on_executed(const std::string& node, const std::string& display_node, const OrderedJson& ui) override {
+    lines.push_back("executed " + node + (display_node == node ? "" : " on " + display_node) + " " + ui.dump());
+  }
+  void on_blocked(const std::string& node, const std::string& type, const std::vector<std::string>&,
+                  const std::string& message) override {
+    lines.push_back("blocked " + node + " " + type + ": " + message);
   }
   void on_success() override { lines.push_back("success"); }
   void on_error(const ExecutionFailure& failed) override {

@@ -45,7 +45,7 @@ class WorkflowRunner {
   struct Watcher : Listener {
     std::string message = "interrupted";
     std::vector<Preview> previews;
-    void on_preview(const std::string&, Preview preview) override { previews.push_back(std::move(preview)); }
+    void on_preview(const NodeIds&, Preview preview) override { previews.push_back(std::move(preview)); }
     void on_error(const ExecutionFailure& failure) override {
       message = fmt::format("{} ({}): {}", failure.node_type, failure.node_id, failure.message);
     }

@@ -17,6 +17,12 @@ struct Probe {
 };
 void add_test_nodes(Registry& registry, Probe probe = {});
 
+// Nodes that are lazy, block, expand, run beside others, take undeclared inputs, check what they are given:
+// TestChoose, TestBlock, TestLoop, TestDoubleOdd, TestCycle, TestExpandBadly, TestBeside, TestInOrder, TestFailBeside,
+// TestVariadic, TestRaw, TestChecked, TestCheckedTypes. `ran` hears of TestBeside only, from the thread on which it
+// runs.
+void add_power_nodes(Registry& registry, Probe probe = {});
+
 // Stand-ins for the ComfyUI nodes that the recordings in parity/api use, with their declarations: EmptyImage,
 // ImageInvert, SaveImage, PreviewImage, LoadImage, StringConcatenate, RegexReplace and PreviewAny run, the rest is
 // there to be validated.
