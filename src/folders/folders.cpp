@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "folders/extra_paths.h"
-#include "folders/listing.h"
+#include "folders/index.h"
 #include "folders/resolve.h"
 
 namespace easel {
@@ -35,8 +35,13 @@ bool has_extension(const std::string& name, const std::vector<std::string>& exte
 }  // namespace
 
 struct Folders::Cache {
+  folders::Index index;
+  struct List {
+    uint64_t generation;
+    std::vector<std::string> names;
+  };
   std::mutex lock;
-  std::map<std::string, folders::Listing> listings;  // by root
+  std::map<std::string, List> lists;  // by folder
 };
 
 Folders::Folders(const FolderOptions& options) : cache_(std::make_unique<Cache>()) {
@@ -87,6 +92,7 @@ void Folders::add_root(const std::string& folder, const fs::path& root, bool fir
     if (first) std::rotate(roots.begin(), known, known + 1);
   } else {
     roots.insert(first ? roots.begin() : roots.end(), root);
+    cache_->index.add(root);
   }
 }
 
@@ -125,18 +131,20 @@ const std::vector<std::string>& Folders::extensions(const std::string& folder) c
 std::vector<std::string> Folders::list(const std::string& folder) const {
   const ModelFolder* known = model_folder(folder);
   if (!known) return {};
-  std::vector<std::string> names;
+  cache_->index.settle();
+  const uint64_t generation = cache_->index.generation();
   const std::lock_guard guard(cache_->lock);
+  Cache::List& list = cache_->lists.try_emplace(current_name(folder), Cache::List{UINT64_MAX, {}}).first->second;
+  if (list.generation == generation) return list.names;
+  list = {generation, {}};
   for (const fs::path& root : known->roots) {
-    folders::Listing& listing = cache_->listings[root.string()];
-    if (listing.directories.empty() || !listing.is_current()) listing = folders::walk(root);
-    for (const std::string& file : listing.files) {
-      if (has_extension(file, known->extensions)) names.push_back(file);
-    }
+    const auto listing = cache_->index.files(root);
+    for (const std::string& file : listing ? listing->files : std::vector<std::string>())
+      if (has_extension(file, known->extensions)) list.names.push_back(file);
   }
-  std::sort(names.begin(), names.end());
-  names.erase(std::unique(names.begin(), names.end()), names.end());
-  return names;
+  std::sort(list.names.begin(), list.names.end());
+  list.names.erase(std::unique(list.names.begin(), list.names.end()), list.names.end());
+  return list.names;
 }
 
 std::optional<fs::path> Folders::find(const std::string& folder, const std::string& name) const {

@@ -42,8 +42,8 @@ class Folders {
   const std::vector<std::string>& extensions(const std::string& folder) const;
 
   // Relative paths ("sub/x.safetensors") of all the folder's files, sorted, each once. Follows symlinks, skips .git and
-  // hidden files. Cached: walks again only after a directory's modification time has changed. Empty for an unknown
-  // folder.
+  // hidden files. From an index that follows the disk; of a disk that does not answer within a second or two, what was
+  // known last. Empty for an unknown folder.
   std::vector<std::string> list(const std::string& folder) const;
   // The first root that has `name` (a relative path as list() gives it). Nothing for a name that leaves its root, is
   // absent, or is no regular file. A symlink may point elsewhere: only the operator can create one here.
@@ -60,7 +60,7 @@ class Folders {
     std::vector<std::filesystem::path> roots;
     std::vector<std::string> extensions;
   };
-  struct Cache;  // listings and the directory times they were made at, behind its own lock
+  struct Cache;  // the index, and the lists made of it, behind their own locks
 
   const ModelFolder* model_folder(const std::string& folder) const;
   void add_folder(const std::string& name, std::vector<std::string> directories, std::vector<std::string> extensions);

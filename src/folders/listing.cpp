@@ -22,13 +22,14 @@ int64_t modified(const fs::path& path) {
 
 class Walk {
  public:
-  explicit Walk(const fs::path& root) : root_(root) { visit(root, ""); }
+  Walk(const fs::path& root, const Enter& enter) : root_(root), enter_(enter) { visit(root, ""); }
   Listing take() { return std::move(listing_); }
 
  private:
   using FileId = std::pair<dev_t, ino_t>;
 
   void visit(const fs::path& directory, const std::string& relative) {
+    if (enter_) enter_(directory);
     struct stat info;
     const bool there = stat(directory.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
     note_time(directory);
@@ -66,6 +67,7 @@ class Walk {
   }
 
   fs::path root_;
+  const Enter& enter_;
   std::vector<FileId> above_;
   Listing listing_;
 };
@@ -77,6 +79,6 @@ bool Listing::is_current() const {
                      [](const auto& d) { return modified(d.first) == d.second; });
 }
 
-Listing walk(const fs::path& root) { return Walk(root).take(); }
+Listing walk(const fs::path& root, const Enter& enter) { return Walk(root, enter).take(); }
 
 }  // namespace easel::folders

@@ -1,6 +1,7 @@
 // The files below a directory, remembered together with the directory times they were read at.
 #pragma once
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,7 +16,10 @@ struct Listing {
   bool is_current() const;
 };
 
+// Told of each directory just before it is read, the absent root among them.
+using Enter = std::function<void(const std::filesystem::path& directory)>;
+
 // Walks `root`, following symlinks, never into itself; skips hidden files and folders. At most 200,000 files.
-Listing walk(const std::filesystem::path& root);
+Listing walk(const std::filesystem::path& root, const Enter& enter = {});
 
 }  // namespace easel::folders
