@@ -54,7 +54,8 @@ SampleModel sample_model(Context& context, const Model& model) {
               },
           .sampling = model.sampling,
           .process_in = [format](const Tensor& latent) { return format.to_network(latent); },
-          .process_out = [format](const Tensor& latent) { return format.from_network(latent); }};
+          .process_out = [format](const Tensor& latent) { return format.from_network(latent); },
+          .inputs = model.inputs()};
 }
 
 Latent ksample(Context& context, const Model& model, const Settings& settings, const ConditioningSet& positive,

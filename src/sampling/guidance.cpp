@@ -73,7 +73,7 @@ Guide basic_guide(ConditioningList positive) { return cfg_guide(std::move(positi
 Guide dual_cfg_guide(ConditioningList cond1, ConditioningList cond2, ConditioningList negative, double cfg_conds,
                      double cfg_cond2_negative, bool nested) {
   std::vector<ConditioningList> sides{std::move(negative), std::move(cond2), std::move(cond1)};
-  return guide(
+  Guide made = guide(
       std::move(sides), [=](const Run& run, const Predictor& predict, const Tensor& x, float sigma, Tensor* uncond) {
         const bool always = nested || uncond || run.keeps_negative();
         const bool with_negative = always || !is_one(cfg_cond2_negative);
@@ -86,6 +86,8 @@ Guide dual_cfg_guide(ConditioningList cond1, ConditioningList cond2, Conditionin
         return run.mix(predict, x, sigma, cfg_cond2_negative, given(1), out[0], uncond, false) +
                (out[2] - given(1)) * cfg_conds;
       });
+  made.positive = 2;
+  return made;
 }
 
 Tensor perp_neg(const Tensor& positive, const Tensor& negative, const Tensor& empty, double cfg, double neg_scale) {

@@ -38,6 +38,7 @@ using Guidance = std::function<Tensor(const Predictor&, const Tensor& x, float s
 struct Guide {
   std::vector<ConditioningList> sides;
   std::function<Guidance(const ModelSampling&, const GuidancePatches&)> begin;
+  size_t positive = 0;  // which side is
 };
 
 // Classifier-free guidance (Ho & Salimans 2022): uncond + cfg (cond - uncond). The negative side is skipped at cfg 1.

@@ -83,20 +83,21 @@ bool contexts_fit(const Tensor& a, const Tensor& b) {
 
 Denoiser make_denoiser(Network network, ModelSampling sampling) {
   return [network = std::move(network), sampling = std::move(sampling)](const DenoiseInput& in) {
-    const Tensor output =
-        network({sampling.calculate_input(in.sigma, in.x), sampling.timestep(in.sigma), in.context, in.concat, in.y});
-    return sampling.calculate_denoised(in.sigma, output, in.x);
+    NetInput input{sampling.calculate_input(in.sigma, in.x), sampling.timestep(in.sigma), in.context, in.concat, in.y};
+    const ControlStep step{
+        .sigma = in.sigma[0].item<float>(), .sampling = sampling, .entries = static_cast<int64_t>(in.sides.size())};
+    for (const auto& control : in.controls) {
+      control->add_to(input, step);
+    }
+    return sampling.calculate_denoised(in.sigma, network(input), in.x);
   };
 }
 
-Predictor::Predictor(Denoiser denoiser, ExtraInputs extra, ModelSampling sampling,
-                     const std::vector<ConditioningList>& sides, Tensor latent)
-    : denoiser_(std::move(denoiser)),
-      extra_(std::move(extra)),
-      sampling_(std::move(sampling)),
-      latent_(std::move(latent)) {
+Predictor::Predictor(Denoiser denoiser, MakeInputs inputs, ModelSampling sampling,
+                     const std::vector<ConditioningList>& sides, RunFacts run, size_t positive)
+    : denoiser_(std::move(denoiser)), inputs_(std::move(inputs)), sampling_(std::move(sampling)), run_(std::move(run)) {
   for (const ConditioningList& side : sides) {
-    sides_.push_back(resolve(side));
+    sides_.push_back(resolve(side, sides_.size() != positive));
   }
   for (size_t from = 0; from < sides_.size(); ++from) {
     for (size_t to = 0; to < sides_.size(); ++to) {
@@ -105,24 +106,34 @@ Predictor::Predictor(Denoiser denoiser, ExtraInputs extra, ModelSampling samplin
       }
     }
   }
+  for (size_t side = 0; side < sides_.size(); ++side) {
+    if (side != positive) {
+      share_controls(sides_[side], sides_.at(positive));
+    }
+  }
 }
 
-Predictor::Side Predictor::resolve(const ConditioningList& list) const {
+Predictor::Side Predictor::resolve(const ConditioningList& list, bool negative) const {
   Side side;
   for (const Conditioning& cond : list) {
-    side.push_back(resolve(cond));
+    side.push_back(resolve(cond, negative));
   }
   return side;
 }
 
-Predictor::Entry Predictor::resolve(const Conditioning& cond) const {
+Predictor::Entry Predictor::resolve(const Conditioning& cond, bool negative) const {
   Entry out;
-  const int64_t batch = latent_.size(0), rows = latent_.size(-2), columns = latent_.size(-1);
-  DenoiseInput inputs;
-  inputs.context = cond.cross_attn;
-  if (extra_) {
-    extra_(cond, latent_, inputs);
+  const Tensor& latent = run_.latent;
+  const int64_t batch = latent.size(0), rows = latent.size(-2), columns = latent.size(-1);
+  ModelInputs inputs{.context = cond.cross_attn};
+  if (inputs_) {
+    RunFacts run = run_;
+    run.negative = negative;
+    inputs = inputs_(cond, run);
   }
+  out.controls = cond.controls;
+  out.gligen = cond.gligen;
+  out.control_negative_too = cond.control_negative_too;
   for (auto [from, to] :
        {std::pair(&inputs.context, &out.context), {&inputs.concat, &out.concat}, {&inputs.y, &out.y}}) {
     if (from->defined()) {
@@ -146,7 +157,7 @@ Predictor::Entry Predictor::resolve(const Conditioning& cond) const {
   }
   Tensor mask;
   if (cond.mask.defined()) {
-    mask = fit_mask(cond.mask, latent_);
+    mask = fit_mask(cond.mask, latent);
     if (cond.area_from_mask) {
       const Tensor inside = mask.abs().amax(0).gt(0).to(at::kCPU);
       const Tensor filled_rows = inside.any(1).nonzero(), filled_columns = inside.any(0).nonzero();
@@ -178,7 +189,7 @@ Predictor::Entry Predictor::resolve(const Conditioning& cond) const {
     mask = mask.narrow(0, 0, std::min(mask.size(0), batch)) * cond.mask_strength;
     out.weight = to_batch(mask, batch).unsqueeze(1) * cond.strength;
   } else if (out.area) {
-    out.weight = feathered(out.area->height, out.area->width, out.area->y, out.area->x, latent_) * cond.strength;
+    out.weight = feathered(out.area->height, out.area->width, out.area->y, out.area->x, latent) * cond.strength;
   }
   return out;
 }
@@ -213,9 +224,37 @@ void Predictor::match_areas(Side& entries, const Side& others) {
   }
 }
 
+// A negative side that has no controls of its own takes those of the positive entries that ask for it, and its
+// grounding, entry by entry over the whole latent: ComfyUI's behaviour.
+void Predictor::share_controls(Side& entries, const Side& positive) {
+  std::vector<Entry*> whole;
+  for (Entry& entry : entries) {
+    if (!entry.area) {
+      whole.push_back(&entry);
+    }
+  }
+  const auto share = [&](auto Entry::*member, auto asks) {
+    for (const Entry* entry : whole) {
+      if (entry->*member != std::decay_t<decltype(entry->*member)>()) {
+        return;
+      }
+    }
+    size_t next = 0;
+    for (const Entry& entry : positive) {
+      if (!whole.empty() && !entry.area && asks(entry) && entry.*member != std::decay_t<decltype(entry.*member)>()) {
+        whole[next++ % whole.size()]->*member = entry.*member;
+      }
+    }
+  };
+  share(&Entry::controls, [](const Entry& e) { return e.control_negative_too; });
+  share(&Entry::gligen, [](const Entry&) { return true; });
+}
+
 bool Predictor::can_batch(const Pending& a, const Pending& b) {
-  return a.x.sizes() == b.x.sizes() && contexts_fit(a.entry->context, b.entry->context) &&
-         same_shape(a.entry->concat, b.entry->concat) && same_shape(a.entry->y, b.entry->y);
+  return a.x.sizes() == b.x.sizes() && a.entry->controls == b.entry->controls &&
+         (&a == &b || a.entry == b.entry || (!a.entry->gligen && !b.entry->gligen)) &&
+         contexts_fit(a.entry->context, b.entry->context) && same_shape(a.entry->concat, b.entry->concat) &&
+         same_shape(a.entry->y, b.entry->y);
 }
 
 Tensor Predictor::call(const std::vector<Pending>& batch, float sigma) const {
@@ -250,6 +289,10 @@ Tensor Predictor::call(const std::vector<Pending>& batch, float sigma) const {
   in.context = join(contexts);
   in.concat = join(concats);
   in.y = join(ys);
+  in.controls = batch.front().entry->controls;
+  if (batch.front().entry->gligen) {
+    in.controls.push_back(batch.front().entry->gligen);
+  }
   return denoiser_(in);
 }
 
@@ -262,7 +305,7 @@ std::vector<Tensor> Predictor::operator()(const Tensor& x, float sigma, const st
 }
 
 Tensor Predictor::operator()(const Tensor& x, float sigma, const ConditioningList& list) const {
-  const Side side = resolve(list);
+  const Side side = resolve(list, false);
   return predict({&side}, x, sigma)[0];
 }
 

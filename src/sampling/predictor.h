@@ -1,7 +1,7 @@
 // Predictions of a denoiser for lists of conditionings: which model calls are made, batched how, and how areas and
 // masks are put together.
 #pragma once
-#include "sampling/conditioning.h"
+#include "sampling/model_inputs.h"
 #include "sampling/model_sampling.h"
 #include "sampling/network.h"
 
@@ -13,21 +13,19 @@ struct DenoiseInput {
   Tensor sigma;  // [B] float32
   Tensor context, concat, y;
   std::vector<int> sides;  // one per B / batch: which list it is for
+  Controls controls;       // in the order they add to the call
 };
 using Denoiser = std::function<Tensor(const DenoiseInput&)>;  // the denoised latent, [B, C, H, W]
 
-// Adds y and concat ([1 or B, C', H, W] of the whole latent) to a call, from one conditioning. Asked once a run.
-using ExtraInputs = std::function<void(const Conditioning&, const Tensor& latent, DenoiseInput&)>;
-
-// input scaling, network, prediction -> denoised
+// input scaling, controls, network, prediction -> denoised
 Denoiser make_denoiser(Network network, ModelSampling sampling);
 
 class Predictor {
  public:
-  // sides: lists of conditionings that are predicted together. latent: [B, C, H, W], the shape that areas and masks are
-  // resolved against. extra may be empty.
-  Predictor(Denoiser denoiser, ExtraInputs extra, ModelSampling sampling, const std::vector<ConditioningList>& sides,
-            Tensor latent);
+  // sides: lists of conditionings that are predicted together; positive: which of them is. Areas and masks are resolved
+  // against the shape of run.latent. inputs may be empty.
+  Predictor(Denoiser denoiser, MakeInputs inputs, ModelSampling sampling, const std::vector<ConditioningList>& sides,
+            RunFacts run, size_t positive = 0);
 
   // The denoised latent for every wanted side, [B, C, H, W]; the others stay undefined. x: [B, C, H, W] at noise level
   // sigma.
@@ -47,6 +45,9 @@ class Predictor {
     Tensor weight;  // [B or 1, 1, h, w] over the area; undefined: the plain number `strength`
     double strength = 1.0;
     double start_sigma = 0, end_sigma = 0;  // active while end <= sigma <= start
+    Controls controls;
+    std::shared_ptr<const Control> gligen;
+    bool control_negative_too = false;
     bool active(float sigma) const { return sigma <= start_sigma && sigma >= end_sigma; }
   };
   using Side = std::vector<Entry>;
@@ -56,17 +57,18 @@ class Predictor {
     Tensor x;  // the entry's part of the latent
   };
 
-  Entry resolve(const Conditioning& cond) const;
-  Side resolve(const ConditioningList& list) const;
+  Entry resolve(const Conditioning& cond, bool negative) const;
+  Side resolve(const ConditioningList& list, bool negative) const;
   static void match_areas(Side& entries, const Side& others);
+  static void share_controls(Side& entries, const Side& positive);
   static bool can_batch(const Pending& a, const Pending& b);
   Tensor call(const std::vector<Pending>& batch, float sigma) const;
   std::vector<Tensor> predict(const std::vector<const Side*>& sides, const Tensor& x, float sigma) const;
 
   Denoiser denoiser_;
-  ExtraInputs extra_;
+  MakeInputs inputs_;
   ModelSampling sampling_;
-  Tensor latent_;
+  RunFacts run_;
   std::vector<Side> sides_;
 };
 

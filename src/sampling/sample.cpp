@@ -166,9 +166,6 @@ Tensor sample_custom(const CustomRequest& r) {
   }
 
   const ModelSampling& sampling = r.model.sampling;
-  const Predictor predictor(r.model.denoiser ? r.model.denoiser : make_denoiser(r.model.network, sampling),
-                            r.model.extra_inputs, sampling, r.guide.sides, latent);
-  const Guidance guidance = r.guide.begin(sampling, r.model.patches);
   Inpaint inpaint{r.model, r.sigmas, {}, noise, latent};
   if (r.noise_mask.defined()) {
     inpaint.mask = fit_noise_mask(r.noise_mask, latent);
@@ -176,6 +173,11 @@ Tensor sample_custom(const CustomRequest& r) {
       inpaint.noise = prepare_noise(noise, r.seed + 1).to(noise.device());
     }
   }
+
+  const Predictor predictor(
+      r.model.denoiser ? r.model.denoiser : make_denoiser(r.model.network, sampling), r.model.inputs, sampling,
+      r.guide.sides, {.latent = latent, .noise = noise, .noise_mask = inpaint.mask, .seed = r.seed}, r.guide.positive);
+  const Guidance guidance = r.guide.begin(sampling, r.model.patches);
 
   const float first = r.sigmas.front(), top = sampling.sigma_max();
   const bool from_top = first > top || std::abs(first - top) <= 1e-5f * std::max(first, top);
