@@ -171,7 +171,8 @@ SafetensorsHeader parse_safetensors(std::span<const std::byte> file, const std::
   const uint64_t length = safetensors_header_length(file, file.size(), name);
   const std::string_view text(reinterpret_cast<const char*>(file.data()) + 8, length);
   HeaderReader reader;
-  if (!text.starts_with('{')) reader.problem = "it does not begin with '{'";
+  const size_t begin = text.find_first_not_of(" \t\r\n");
+  if (begin == text.npos || text[begin] != '{') reader.problem = "it does not begin with '{'";  // a byte order mark
   if (text.find('\0') != text.npos) reader.problem = "it holds a NUL byte";  // which the JSON reader takes for the end
   if (reader.problem.empty()) Json::sax_parse(text.begin(), text.end(), &reader);
   if (!reader.problem.empty()) fail("load_safetensors: '{}': its header is refused: {}", name, reader.problem);
