@@ -117,7 +117,10 @@ Node read_node(const OrderedJson& json) {
 
 }  // namespace
 
-bool is_v1_combo(const Node& node, const Input& input) { return !node.v3 && is_name_list(input); }
+bool is_v1_combo(const Node& node, const Input& input) {
+  // A few V1 nodes are written the V3 way: "COMBO", and the names among the options
+  return !node.v3 && is_name_list(input) && !input.options.contains("options");
+}
 
 OrderedJson input_info(const Node& node, const Input& input, const Choices& choices) {
   OrderedJson options = input.options;
@@ -128,7 +131,7 @@ OrderedJson input_info(const Node& node, const Input& input, const Choices& choi
     if (!options.empty()) info.push_back(std::move(options));
     return info;
   }
-  if (is_name_list(input)) {
+  if (node.v3 && is_name_list(input)) {
     options["multiselect"] = options.value("multiselect", false);
     options["options"] = choices_of(input, choices);
   }

@@ -1,6 +1,7 @@
 // The values that travel between nodes: MODEL, CLIP and VAE. Cheap to copy (weights are shared) and never changed: what
 // a node changes is a new value. Weights are read from the file when first needed.
 #pragma once
+#include "sampling/guidance.h"
 #include "sampling/model_inputs.h"
 #include "sampling/model_sampling.h"
 #include "sampling/network.h"
@@ -29,7 +30,8 @@ class Model {
   // What the network takes beside latent, time and text, of a conditioning.
   MakeInputs inputs() const;
 
-  ModelSampling sampling;  // sigmas, prediction type; nodes replace it in a copy
+  ModelSampling sampling;    // sigmas, prediction type; nodes replace it in a copy
+  GuidancePatches guidance;  // what nodes lay over the guidance
 
   // Weights with all patches laid over, by the names used in `Patches`.
   Weights weights() const { return weights_.patched(patches_); }

@@ -4,6 +4,11 @@ namespace easel {
 
 void add_all_nodes(Registry& registry, const Services& services) {
   add_sampling_nodes(registry);
+  add_custom_sampling_nodes(registry);
+  add_sampler_nodes(registry);
+  add_sigma_nodes(registry);
+  add_guidance_nodes(registry);
+  add_step_cache_nodes(registry);
   add_loader_nodes(registry, services);
   add_conditioning_nodes(registry);
   add_vae_nodes(registry);
@@ -11,6 +16,7 @@ void add_all_nodes(Registry& registry, const Services& services) {
   add_image_nodes(registry);
   add_image_file_nodes(registry, services);
   add_mask_nodes(registry);
+  add_rebatch_nodes(registry);
   add_latent_file_nodes(registry, services);
   add_primitive_nodes(registry);
   add_string_nodes(registry);

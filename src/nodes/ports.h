@@ -3,6 +3,7 @@
 #include "graph/port.h"
 #include "models/model.h"
 #include "sampling/conditioning.h"
+#include "sampling/sample.h"
 
 namespace easel {
 
@@ -23,9 +24,30 @@ struct Latent {
   std::vector<int64_t> batch_index;  // which noise of the batch each latent takes; empty: 0, 1, 2, …
 };
 
+// What values hold, for the budget of the cache of outputs.
+inline size_t byte_size(const Image& image) { return image.pixels.defined() ? image.pixels.nbytes() : 0; }
+inline size_t byte_size(const Mask& mask) { return mask.values.defined() ? mask.values.nbytes() : 0; }
+inline size_t byte_size(const Latent& latent) { return latent.samples.defined() ? latent.samples.nbytes() : 0; }
+
 // Prompts that apply together. A struct of its own, as a std::vector would stand for a list of inputs (graph/run.h).
 struct ConditioningSet {
   ConditioningList entries;
+};
+
+// What custom sampling is put together from. NOISE: no seed means none.
+struct Noise {
+  std::optional<uint64_t> seed;
+};
+struct Guider {
+  Model model;
+  Guide guide;
+};
+struct SigmaList {  // descending; a struct of its own for ConditioningSet's reason
+  Sigmas values;
+};
+// A function of latents [B, C, H, W].
+struct LatentOperation {
+  std::function<Tensor(const Tensor&)> run;
 };
 
 // Model kinds that are declared but cannot be loaded yet; no value of these is ever made.
@@ -70,6 +92,26 @@ struct Port<Vae> : SocketPort<Vae> {
 template <>
 struct Port<ConditioningSet> : SocketPort<ConditioningSet> {
   static constexpr const char* type = "CONDITIONING";
+};
+template <>
+struct Port<Noise> : SocketPort<Noise> {
+  static constexpr const char* type = "NOISE";
+};
+template <>
+struct Port<Guider> : SocketPort<Guider> {
+  static constexpr const char* type = "GUIDER";
+};
+template <>
+struct Port<Sampler> : SocketPort<Sampler> {
+  static constexpr const char* type = "SAMPLER";
+};
+template <>
+struct Port<SigmaList> : SocketPort<SigmaList> {
+  static constexpr const char* type = "SIGMAS";
+};
+template <>
+struct Port<LatentOperation> : SocketPort<LatentOperation> {
+  static constexpr const char* type = "LATENT_OPERATION";
 };
 template <>
 struct Port<ControlNet> : SocketPort<ControlNet> {

@@ -1,37 +1,12 @@
 // KSampler and KSamplerAdvanced.
-#include "media/picture.h"
 #include "nodes/budget.h"
 #include "nodes/families.h"
-#include "nodes/ports.h"
-#include "sampling/sample.h"
+#include "nodes/sample_latent.h"
 
 namespace easel {
 namespace {
 
 std::vector<std::string> names(std::span<const std::string_view> views) { return {views.begin(), views.end()}; }
-
-// The first picture of a latent as the network sees it, as JPEG, at most (and at least one side) `size` pixels large.
-Preview rough_picture(const LatentFormat& format, const Tensor& latent, int64_t size) {
-  const Tensor rgb = preview_rgb(format, latent.narrow(0, 0, 1))[0].contiguous();
-  const auto* begin = rgb.const_data_ptr<uint8_t>();
-  const media::Picture small{.width = static_cast<int>(rgb.size(1)),
-                             .height = static_cast<int>(rgb.size(0)),
-                             .channels = 3,
-                             .pixels = {begin, begin + rgb.numel()}};
-  return {"image/jpeg", media::encode_jpeg(media::fit_within(small, static_cast<int>(size)))};
-}
-
-// An empty latent of another family fits every model: it is given the channels the model wants.
-Tensor fitted_latent(const Model& model, const Tensor& samples) {
-  const int64_t channels = model.latent_format().channels;
-  if (samples.size(1) == channels) return samples;
-  if (samples.count_nonzero().item<int64_t>() != 0)
-    fail("KSampler: the latent has {} channels, the model ({}) works on {}; was it encoded with another model's VAE?",
-         samples.size(1), model.id(), channels);
-  std::vector<int64_t> shape = samples.sizes().vec();
-  shape[1] = channels;
-  return at::zeros(shape, samples.options());
-}
 
 struct Settings {
   uint64_t seed = 0;
@@ -44,23 +19,9 @@ struct Settings {
   bool force_full_denoise = false;
 };
 
-// A new network call is where an interrupt is heard within a step.
-SampleModel sample_model(Context& context, const Model& model) {
-  const LatentFormat format = model.latent_format();
-  return {.network =
-              [&context, network = model.network()](const NetInput& input) {
-                context.check_interrupt();
-                return network(input);
-              },
-          .sampling = model.sampling,
-          .process_in = [format](const Tensor& latent) { return format.to_network(latent); },
-          .process_out = [format](const Tensor& latent) { return format.from_network(latent); },
-          .inputs = model.inputs()};
-}
-
 Latent ksample(Context& context, const Model& model, const Settings& settings, const ConditioningSet& positive,
                const ConditioningSet& negative, const Latent& latent) {
-  const Tensor image = fitted_latent(model, latent.samples);
+  const Tensor image = fitted_latent("KSampler", model, latent.samples);
   require_memory("KSampler", image.sizes().vec());
   std::optional<std::vector<int64_t>> batch_index;
   if (!latent.batch_index.empty()) batch_index = latent.batch_index;
@@ -80,12 +41,7 @@ Latent ksample(Context& context, const Model& model, const Settings& settings, c
       .latent_image = image,
       .noise_mask = latent.noise_mask,
       .seed = settings.seed,
-  };
-  request.callback = [&](int64_t step, int64_t total, const Tensor& x0, const Tensor&) {
-    std::function<Preview()> preview;
-    if (context.previews().wanted())
-      preview = [&] { return rough_picture(model.latent_format(), x0, context.previews().max_size); };
-    context.progress(step + 1, total, preview);
+      .callback = report_steps(context, model),
   };
   Latent made = latent;
   made.samples = sample(request);

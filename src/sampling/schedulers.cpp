@@ -103,7 +103,7 @@ constexpr std::array<Entry, 9> kSchedulers{{
     {"sgm_uniform", [](const ModelSampling& m, int64_t n) { return uniform_timesteps(m, n, true); }},
     {"karras", [](const ModelSampling& m, int64_t n) { return karras_sigmas(n, m.sigma_min(), m.sigma_max()); }},
     {"exponential",
-     [](const ModelSampling& m, int64_t n) { return exponential_sigmas(n, m.sigma_min(), m.sigma_max()); }},
+     [](const ModelSampling& m, int64_t n) { return polyexponential_sigmas(n, m.sigma_min(), m.sigma_max()); }},
     {"ddim_uniform", ddim_uniform},
     {"beta", [](const ModelSampling& m, int64_t n) { return beta_sigmas(m, n); }},
     {"normal", [](const ModelSampling& m, int64_t n) { return uniform_timesteps(m, n, false); }},
@@ -141,8 +141,42 @@ Sigmas karras_sigmas(int64_t steps, double sigma_min, double sigma_max, double r
   return with_zero((high + ramp * (low - high)).pow(rho));
 }
 
-Sigmas exponential_sigmas(int64_t steps, double sigma_min, double sigma_max) {
-  return with_zero(at::linspace(std::log(sigma_max), std::log(sigma_min), steps, at::kFloat).exp());
+Sigmas polyexponential_sigmas(int64_t steps, double sigma_min, double sigma_max, double rho) {
+  const double low = std::log(sigma_min), high = std::log(sigma_max);
+  return with_zero((at::linspace(1, 0, steps, at::kFloat).pow(rho) * (high - low) + low).exp());
+}
+
+Sigmas laplace_sigmas(int64_t steps, double sigma_min, double sigma_max, double mu, double beta) {
+  constexpr double kEpsilon = 1e-5;  // keeps the logarithm finite at both ends
+  const Tensor x = 0.5 - at::linspace(0, 1, steps, at::kFloat);
+  return to_sigmas((mu - beta * x.sign() * (1 - 2 * x.abs() + kEpsilon).log()).exp().clamp(sigma_min, sigma_max));
+}
+
+Sigmas vp_sigmas(int64_t steps, double beta_d, double beta_min, double eps_s) {
+  const Tensor t = at::linspace(1, eps_s, steps, at::kFloat);
+  return with_zero(((beta_d * t.square() / 2 + beta_min * t).exp() - 1).sqrt());
+}
+
+Sigmas turbo_sigmas(const ModelSampling& model, int64_t steps, double denoise) {
+  Sigmas out;
+  const int64_t first = 10 - static_cast<int64_t>(10 * denoise);
+  for (int64_t i = first; i < std::min<int64_t>(first + steps, 10); ++i) {
+    out.push_back(model.sigma(static_cast<float>((10 - i) * 100 - 1)));
+  }
+  out.push_back(0.0f);
+  return out;
+}
+
+Sigmas ltxv_sigmas(int64_t steps, int64_t tokens, double max_shift, double base_shift, bool stretch, double terminal) {
+  constexpr double kFewTokens = 1024, kManyTokens = 4096;  // where base_shift and max_shift hold
+  const double slope = (max_shift - base_shift) / (kManyTokens - kFewTokens);
+  const double shift = std::exp(base_shift + (static_cast<double>(tokens) - kFewTokens) * slope);
+  Tensor sigmas = at::linspace(1, 0, steps + 1, at::kFloat).slice(0, 0, steps);
+  sigmas = shift / (shift + (1 / sigmas - 1));
+  if (stretch) {
+    sigmas = 1 - (1 - sigmas) * ((1 - terminal) / (1 - sigmas[-1]));
+  }
+  return with_zero(sigmas);
 }
 
 Sigmas kl_optimal_sigmas(int64_t steps, double sigma_min, double sigma_max) {
