@@ -61,12 +61,16 @@ std::string output_of(const std::vector<std::string>& argv) {
   return text;
 }
 
-Registry load_nodes(const std::string& worker) {
-  if (worker.empty()) {
+Registry load_nodes(const Flags& flags, const std::string& worker) {
+  const bool testing = flags.has("--testing-nodes");
+  if (worker.empty() && !testing) {
     for (const fs::path& file : {program_folder() / "nodes.json", program_folder() / "../share/easel/nodes.json"})
       if (const auto text = server::read_text(file)) return read_nodes(*text);
   }
-  return read_nodes(output_of({worker.empty() ? (program_folder() / "easel-worker").string() : worker, "--describe"}));
+  std::vector<std::string> command = {worker.empty() ? (program_folder() / "easel-worker").string() : worker,
+                                      "--describe"};
+  if (testing) command.push_back("--testing-nodes");
+  return read_nodes(output_of(command));
 }
 
 void set_up_logging(const Flags& flags) {

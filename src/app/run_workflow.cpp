@@ -165,22 +165,26 @@ int run(const Flags& flags, const std::string& worker, const RunRequest& request
     fail("easel run: --output and --output-directory exclude each other");
   const Folders folders(options);
 
-  const server::Catalog catalog(load_nodes(worker), folders);
+  const server::Catalog catalog(load_nodes(flags, worker), folders);
   auto [prompt, extra_pnginfo] = parse_workflow(request.workflow, catalog);
   for (const std::string& change : request.changes) change_input(prompt, change);
-  const ValidationResult checked = validate(prompt, catalog.registry(), catalog.files());
+  std::optional<WorkerSession> session;
+  const auto checks = [&](const std::vector<CheckQuestion>& questions) {
+    return session.emplace(command).check(questions);
+  };
+  const ValidationResult checked = validate(prompt, catalog.registry(), catalog.files(), std::nullopt, checks);
   if (!checked.ok || !checked.node_errors.empty()) print_errors(checked);
   if (!checked.ok) return 1;
 
-  WorkerSession session(command);
+  if (!session) session.emplace(command);
   wire::Run run;
   run.prompt_id = server::make_uuid();
   run.prompt = prompt_to_json(prompt);
   run.outputs = checked.outputs_to_execute;
   run.extra_pnginfo = std::move(extra_pnginfo);
   run.preview_size = flags.integer("--preview-size", 512);
-  session.send(run);
-  return follow(session, prompt, folders);
+  session->send(run);
+  return follow(*session, prompt, folders);
 }
 
 }  // namespace easel::app

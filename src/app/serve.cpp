@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "folders/output.h"
 #include "server/http_server.h"
+#include "server/retention.h"
 #include "server/routes/routes.h"
 #include "server/version.h"
 
@@ -160,7 +161,7 @@ int serve(const Flags& flags, const std::string& worker, std::vector<std::string
   hub.on_status([&store] { return store->remaining(); });
   server::LogRing logs(hub);
   const LogTap tap(logs);
-  server::Catalog catalog(load_nodes(worker), folders);
+  server::Catalog catalog(load_nodes(flags, worker), folders);
   server::Users users(folders.user(), flags.has("--multi-user"));
   server::Runner runner(runner_options(flags, folders, worker), *store, hub);
   Packages packages = find_packages(folders.base());
@@ -181,6 +182,9 @@ int serve(const Flags& flags, const std::string& worker, std::vector<std::string
                             .auth = options.auth.get(),
                             .tls = !options.tls_key_file.empty(),
                             .max_upload_size = options.max_body};
+  const server::Retention retention(server::parse_retention(
+      flags.value("--retain"),
+      {{"temp", folders.temp()}, {"output", folders.output()}, {"input", folders.input()}}));
   server::Router router;
   server::add_all_routes(router, services);
   server::HttpServer http(options, router, hub);

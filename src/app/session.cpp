@@ -41,4 +41,12 @@ wire::Message WorkerSession::receive() {
   }
 }
 
+std::vector<CheckAnswer> WorkerSession::check(const std::vector<CheckQuestion>& questions) {
+  send(wire::Check{"", questions});
+  for (;;) {
+    const wire::Message message = receive();
+    if (const auto* checked = std::get_if<wire::Checked>(&message)) return checked->answers;
+  }
+}
+
 }  // namespace easel::app

@@ -19,6 +19,8 @@ class WorkerSession {
   void send(const wire::Message& message) { channel_.send(message); }
   // The next message, its log lines aside (they go to the log). Throws Error when the worker has ended.
   wire::Message receive();
+  // What its nodes say to what they are to be given. While nothing runs.
+  std::vector<CheckAnswer> check(const std::vector<CheckQuestion>& questions);
 
  private:
   int pid_;

@@ -1,5 +1,7 @@
 #include "app/worker_flags.h"
 
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 
 namespace easel {
@@ -16,6 +18,20 @@ void add_dtypes(CLI::App& app, const std::string& part, const Dtypes& dtypes, st
         "--" + name + "-" + part, [&chosen, dtype = dtype] { chosen = dtype; }, "compute the " + part + " in " + name);
 }
 
+// Outputs that nobody sets a bound for take at most half of the machine's memory.
+void add_cache(CLI::App& app, CachePolicy& cache) {
+  cache.bytes = static_cast<size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<size_t>(sysconf(_SC_PAGESIZE)) / 2;
+  const auto lru = [&cache](size_t entries) {
+    if (entries > 0) cache = {CachePolicy::Kind::kLru, entries, cache.bytes};  // 0 is the classic one, as in ComfyUI
+  };
+  app.add_option_function<size_t>("--cache-lru", lru, "keep the outputs of N nodes");
+  app.add_flag_callback("--cache-none", [&cache] { cache.kind = CachePolicy::Kind::kNone; }, "keep no outputs");
+  app.add_option_function<double>(
+         "--cache-bytes", [&cache](double mb) { cache.bytes = static_cast<size_t>(mb * 1024 * 1024); },
+         "MB that kept outputs may take")
+      ->check(CLI::Range(0.0, 1e9));
+}
+
 }  // namespace
 
 std::optional<int> parse_worker_flags(int argc, char** argv, WorkerFlags& flags) {
@@ -24,6 +40,11 @@ std::optional<int> parse_worker_flags(int argc, char** argv, WorkerFlags& flags)
   app.add_option("--fd", flags.fd, "serve the socket at this descriptor")->check(CLI::Range(0, 1 << 20));
   app.add_option("--threads", flags.threads, "threads for the kernels; 0: one for each core")
       ->check(CLI::Range(0, 4096));
+  app.add_option("--publications", flags.publications, "where runs note what they publish");
+  app.add_option("--stall-timeout", flags.stall_timeout, "seconds without progress after which this process ends")
+      ->check(CLI::NonNegativeNumber);
+  app.add_flag("--testing-nodes", flags.testing_nodes, "nodes for tests of the engine");
+  add_cache(app, flags.cache);
   app.add_option("--clip-vocabulary", flags.clip_vocabulary, "CLIP's bpe_simple_vocab_16e6.txt.gz");
 
   app.add_option("--base-directory", flags.folders.base);

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "folders/folders.h"
+#include "graph/cache.h"
 #include "tensor/precision.h"
 
 namespace easel {
@@ -14,7 +15,11 @@ struct WorkerFlags {
   FolderOptions folders;
   PrecisionFlags precision;
   bool metadata = true;         // --disable-metadata clears it
+  std::string publications;     // --publications: folder where a run notes what it publishes; empty: nowhere
+  double stall_timeout = 300;   // --stall-timeout: seconds; 0: never
   int threads = 0;              // --threads: 0 = as many as the machine has cores for us
+  CachePolicy cache;            // --cache-lru N, --cache-none, --cache-bytes MB
+  bool testing_nodes = false;   // --testing-nodes
   std::string clip_vocabulary;  // --clip-vocabulary; empty: searched for beside the program
 };
 

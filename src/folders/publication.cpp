@@ -40,6 +40,12 @@ bool is_still(const fs::path& path, uint64_t device, uint64_t inode) {
 
 }  // namespace
 
+fs::path journal_of(const fs::path& folder, std::string_view prompt_id) {
+  uint64_t hash = 0xcbf29ce484222325;  // FNV-1a: both programs must come to the same name
+  for (const char byte : prompt_id) hash = (hash ^ static_cast<unsigned char>(byte)) * 0x100000001b3;
+  return folder / fmt::format("{:016x}", hash);
+}
+
 void note_publications(const fs::path& path) {
   Journal& notes = journal();
   std::lock_guard lock(notes.mutex);

@@ -4,8 +4,12 @@
 #pragma once
 #include <filesystem>
 #include <functional>
+#include <string_view>
 
 namespace easel::folders {
+
+// Where in `folder` the run of this prompt notes what it publishes.
+std::filesystem::path journal_of(const std::filesystem::path& folder, std::string_view prompt_id);
 
 // From now on every lasting file that this process publishes is noted in `journal` first; an empty path ends that. The
 // journal is made with its first entry. For the whole process: whatever runs may publish.

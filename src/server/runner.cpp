@@ -4,9 +4,16 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
+#include <set>
+#include <system_error>
+
+#include "base/crash_point.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "folders/output.h"
+#include "folders/publication.h"
 #include "graph/prompt.h"
+#include "server/job_summary.h"
 #include "wire/spawn.h"
 
 namespace easel::server {
@@ -16,6 +23,7 @@ using namespace std::chrono_literals;
 
 constexpr int kMaxAttempts = 2;
 constexpr auto kPing = 15s, kSilence = 120s;  // a worker that does not even answer a ping for that long is stuck
+constexpr auto kLongestCheck = 30s;
 constexpr auto kOldFigures = 1s;
 constexpr int kDrainMs = 10'000;
 
@@ -33,7 +41,20 @@ Runner::Runner(RunnerOptions options, store::Store& store, Hub& hub)
 Runner::~Runner() { stop(); }
 
 void Runner::start() {
+  settle_publications();
   supervisor_ = std::thread([this] { supervise(); });
+}
+
+// What prompts published that then did not get into the history because the server was killed.
+void Runner::settle_publications() {
+  if (options_.publications.empty()) return;
+  std::filesystem::create_directories(options_.publications);
+  if (std::filesystem::is_empty(options_.publications)) return;
+  const store::Queue queue = store_.queue();
+  for (const store::Job& job : queue.pending)
+    folders::take_back(folders::journal_of(options_.publications, job.prompt_id));
+  for (const auto& rest : std::filesystem::directory_iterator(options_.publications))
+    std::filesystem::remove(rest.path());
 }
 
 void Runner::wake() {
@@ -83,10 +104,28 @@ WorkerFacts Runner::facts() {
   return facts_;
 }
 
+std::vector<CheckAnswer> Runner::check(const std::vector<CheckQuestion>& questions) {
+  std::unique_lock lock(mutex_);
+  const auto end = Clock::now() + kLongestCheck;
+  wake_.wait_until(lock, end, [this] { return ready_ || stopping_; });
+  if (!ready_ || stopping_) fail("the prompt cannot be checked: there is no worker yet");
+  const auto asked = checks_.emplace(std::to_string(++checks_asked_), std::nullopt).first;
+  outgoing_.push_back(wire::Check{asked->first, questions});
+  wake_.notify_all();
+  wake_.wait_until(lock, end, [&] { return asked->second || gone_ || stopping_; });
+  const auto answers = std::move(asked->second);
+  checks_.erase(asked);
+  if (!answers) fail("the prompt could not be checked: its nodes gave no answer");
+  return *answers;
+}
+
 void Runner::stop() {
   {
     std::lock_guard lock(mutex_);
+    if (!stopping_) drain_until_ = Clock::now() + options_.drain;
     stopping_ = true;
+    if (running_ && options_.drain.count() > 0)
+      log::info("prompt {} may go on for {} s", running_->job().prompt_id, options_.drain.count() / 1000.0);
   }
   wake_.notify_all();
   if (supervisor_.joinable()) supervisor_.join();
@@ -140,24 +179,36 @@ bool Runner::start_worker() {
     work_may_wait_ = true;
     heard_ = born_;
   }
-  reader_ = std::thread([this, channel = channel_] { read(channel); });
+  try {
+    reader_ = std::thread([this, channel = channel_] { read(channel); });
+  } catch (const std::system_error& error) {
+    log::error("the worker cannot be listened to: {}", error.what());
+    wire::stop(pid_, 0);
+    return false;
+  }
   return true;
+}
+
+// Whether this worker is to be served no longer. Under the lock.
+bool Runner::over() const {
+  return gone_ || (stopping_ && (!running_ || hurry_ || Clock::now() >= drain_until_));
 }
 
 void Runner::serve_worker() {
   std::unique_lock lock(mutex_);
   for (;;) {
-    wake_.wait_for(lock, kPing, [this] {
-      return stopping_ || gone_ || !outgoing_.empty() || (ready_ && !running_ && work_may_wait_);
+    const auto limit = stopping_ ? std::min<Clock::duration>(kPing, drain_until_ - Clock::now()) : kPing;
+    wake_.wait_for(lock, limit, [this] {
+      return over() || !outgoing_.empty() || (ready_ && !running_ && work_may_wait_ && !stopping_);
     });
-    if (gone_ || stopping_) return;
+    if (over()) return;
     if (!outgoing_.empty()) {
       const wire::Message message = std::move(outgoing_.front());
       outgoing_.pop_front();
       lock.unlock();
       send(message);
       lock.lock();
-    } else if (ready_ && !running_ && work_may_wait_) {
+    } else if (ready_ && !running_ && work_may_wait_ && !stopping_) {
       work_may_wait_ = false;
       lock.unlock();
       const bool more = take_next();
@@ -211,6 +262,7 @@ bool Runner::take_next() {
   running_ = std::move(report);
   interrupt_asked_ = false;
   outgoing_.push_back(std::move(run));
+  crash_point("lease");
   return false;
 }
 
@@ -239,6 +291,7 @@ void Runner::end_worker() {
   channel_->shut_down();
   const int status = wire::stop(pid_, hurry ? 0 : 2000);
   reader_.join();
+  if (!options_.output.empty()) folders::sweep_unfinished(options_.output, pid_);
   worker_died(wire::describe_end(status));
   std::lock_guard lock(mutex_);
   ready_ = false;
@@ -262,25 +315,42 @@ void Runner::worker_died(const std::string& how) {
   const store::Job& job = report->job();
   if (draining) {
     log::info("prompt {} goes back to the head of the queue", job.prompt_id);
-    persist([&] { store_.put_back(job.prompt_id, job.attempt, false); });
+    take_back(*report, true);
+    store_.put_back(job.prompt_id, job.attempt, false);
     return;
   }
   log::error("the worker {} {} of prompt {} (attempt {} of {}); another is started", how, report->place(),
              job.prompt_id, job.attempt, kMaxAttempts);
   if (interrupted) {
-    finish_in_store(*report, report->interrupted());
+    const store::Result result = report->interrupted();
+    take_back(*report, false);
+    finish_in_store(*report, result);
     report->say_over();
   } else if (job.attempt < kMaxAttempts) {
-    persist([&] { store_.put_back(job.prompt_id, job.attempt, true); });
+    take_back(*report, true);
+    store_.put_back(job.prompt_id, job.attempt, true);
     hub_.forget_running();
     hub_.send_status();
   } else {
+    take_back(*report, false);
     finish_in_store(*report, report->failed(fmt::format("The worker process {} {}, as in the attempt before; the "
                                                         "prompt is given up. A likely cause is that memory ran out: "
                                                         "try a smaller picture or batch.",
                                                         how, report->place())));
     report->say_over();
   }
+}
+
+// Removes what an attempt published: all of it, or what the history entry will not name.
+void Runner::take_back(const RunReport& report, bool all) {
+  if (options_.publications.empty()) return;
+  std::set<std::filesystem::path> named;
+  if (!all)
+    for (const auto& file : report.output_files())
+      named.insert((std::filesystem::weakly_canonical(options_.output) / file).lexically_normal());
+  const auto journal = folders::journal_of(options_.publications, report.job().prompt_id);
+  const size_t gone = folders::take_back(journal, [&](const auto& path) { return named.contains(path); });
+  if (gone) log::info("{} files of prompt {} are taken back", gone, report.job().prompt_id);
 }
 
 // ---- the reader --------------------------------------------------------------------------------------------------
@@ -321,6 +391,10 @@ void Runner::receive(const wire::Message& message) {
   } else if (const auto* memory = std::get_if<wire::Memory>(&message)) {
     std::lock_guard lock(mutex_);
     facts_.devices = memory->devices, facts_.resident = memory->resident;
+  } else if (const auto* checked = std::get_if<wire::Checked>(&message)) {
+    std::lock_guard lock(mutex_);
+    if (const auto asked = checks_.find(checked->id); asked != checks_.end()) asked->second = checked->answers;
+    wake_.notify_all();
   } else if (const auto* line = std::get_if<wire::Log>(&message)) {
     spdlog::log(spdlog::level::from_str(line->level), "{}", line->text);
   } else if (report) {
@@ -347,12 +421,21 @@ void Runner::finish(RunReport& report, const wire::Finished& finished) {
 
 void Runner::finish_in_store(const RunReport& report, const store::Result& result) {
   const store::Job& job = report.job();
+  store::Result complete = result;
+  complete.summary = summarize(result);
+  // The notes are of use until the history entry survives a power cut.
+  std::function<void()> durable;
+  if (!options_.publications.empty())
+    durable = [journal = folders::journal_of(options_.publications, job.prompt_id)] {
+      std::error_code ignored;
+      std::filesystem::remove(journal, ignored);
+    };
   persist([&] {
-    if (!store_.finish(job.prompt_id, job.attempt, result))
+    if (!store_.finish(job.prompt_id, job.attempt, complete, durable))
       log::warn("prompt {} had left the queue before it ended", job.prompt_id);
   });
   log::info("Prompt executed in {:.2f} seconds", report.seconds());
-  if (options_.on_end) options_.on_end(job, result, report.seconds());
+  if (options_.on_end) options_.on_end(job, complete, report.seconds());
 }
 
 // What happened is not given up for a full disk: it is tried again until there is room or the server ends (then the job

@@ -3,13 +3,15 @@
 // error.
 //
 // Threads: a supervisor (starts the worker, sends to it, watches it) and, for each worker, a reader (receives from it,
-// writes the store). Public functions may be called from any thread and never wait for the worker.
+// writes the store). Public functions may be called from any thread; only check() waits for the worker.
 #pragma once
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <deque>
+#include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -26,6 +28,9 @@ struct RunnerOptions {
   std::vector<std::string> command;  // the worker and its flags
   std::string preview_method = "none";
   int64_t preview_size = 512;
+  std::filesystem::path output;        // where lasting files appear
+  std::filesystem::path publications;  // where the worker notes them first (folders/publication.h); "": nowhere
+  std::chrono::milliseconds drain{0};  // how long stop() lets the running prompt go on
   // Told of each prompt that ended, after the history can be read. Must be quick; called from the runner's threads.
   std::function<void(const store::Job&, const store::Result&, double seconds)> on_end;
 };
@@ -54,17 +59,23 @@ class Runner {
   void free(bool unload_models, bool free_memory);
   bool wait_ready(std::chrono::milliseconds limit);
   WorkerFacts facts();  // and asks for newer figures, for the next time
+  // Has the worker's nodes check what they are to be given; waits for it, also for the worker's start. Throws Error when
+  // no answer comes.
+  std::vector<CheckAnswer> check(const std::vector<CheckQuestion>& questions);
 
-  // Takes no more prompts, interrupts the running one and puts it back at the head of the queue; then returns.
+  // Takes no more prompts; the running one may end within `drain`, then it is interrupted and goes back to the head of
+  // the queue. Returns when the worker is gone.
   void stop();
   void hurry();  // stop() shall not wait for the worker any longer; returns at once
 
  private:
   using Clock = std::chrono::steady_clock;
 
+  void settle_publications();
   void supervise();
   bool start_worker();
   void serve_worker();
+  bool over() const;
   void end_worker();
   bool take_next();
   void send(const wire::Message& message);
@@ -74,6 +85,7 @@ class Runner {
   void finish_in_store(const RunReport& report, const store::Result& result);
   void persist(const std::function<void()>& write);
   void worker_died(const std::string& how);
+  void take_back(const RunReport& report, bool all);
 
   const RunnerOptions options_;
   store::Store& store_;
@@ -82,9 +94,12 @@ class Runner {
   std::mutex mutex_;  // guards what follows
   std::condition_variable wake_;
   bool stopping_ = false, hurry_ = false;
+  Clock::time_point drain_until_{};
   bool work_may_wait_ = true;
   bool ready_ = false, gone_ = false;
   std::deque<wire::Message> outgoing_;
+  std::map<std::string, std::optional<std::vector<CheckAnswer>>> checks_;  // asked for, and answered
+  uint64_t checks_asked_ = 0;
   std::shared_ptr<RunReport> running_;
   bool interrupt_asked_ = false;
   Clock::time_point asked_memory_{}, heard_{};

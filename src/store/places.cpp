@@ -5,7 +5,6 @@ namespace easel::store {
 void Places::add(Place place) {
   std::lock_guard lock(mutex_);
   if (!place.running) waiting_.insert(key(place));
-  seqs_.insert(place.seq);
   std::string id = place.prompt_id;
   by_id_.insert_or_assign(std::move(id), std::move(place));
 }
@@ -37,7 +36,6 @@ void Places::remove(const std::string& prompt_id) {
   const auto found = by_id_.find(prompt_id);
   if (found == by_id_.end()) return;
   waiting_.erase(key(found->second));
-  seqs_.erase(found->second.seq);
   by_id_.erase(found);
 }
 
@@ -48,7 +46,6 @@ std::vector<Place> Places::remove_waiting(const std::vector<std::string>* prompt
   const auto remove = [&](std::map<std::string, Place>::iterator found) {
     if (found == by_id_.end() || found->second.running || (owner && found->second.owner != *owner)) return;
     waiting_.erase(key(found->second));
-    seqs_.erase(found->second.seq);
     removed.push_back(std::move(found->second));
     by_id_.erase(found);
   };
@@ -73,11 +70,6 @@ std::optional<Place> Places::find(const std::string& prompt_id) const {
   std::lock_guard lock(mutex_);
   const auto found = by_id_.find(prompt_id);
   return found == by_id_.end() ? std::nullopt : std::optional(found->second);
-}
-
-bool Places::holds(int64_t seq) const {
-  std::lock_guard lock(mutex_);
-  return seqs_.contains(seq);
 }
 
 size_t Places::size() const {

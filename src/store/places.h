@@ -33,7 +33,6 @@ class Places {
 
   std::vector<Place> all() const;  // the running ones, then the waiting ones in their order
   std::optional<Place> find(const std::string& prompt_id) const;
-  bool holds(int64_t seq) const;
   size_t size() const;
 
  private:
@@ -43,7 +42,6 @@ class Places {
   mutable std::mutex mutex_;  // guards what follows
   std::map<std::string, Place> by_id_;
   std::set<Key> waiting_;
-  std::set<int64_t> seqs_;
 };
 
 }  // namespace easel::store

@@ -168,13 +168,12 @@ class SqliteStore : public Store {
     for (const Place& place : places) {
       const auto found = jobs.find(place.prompt_id);
       if (found == jobs.end()) continue;  // it ended or was deleted in between
-      found->second.attempt = place.attempts, found->second.seq = place.seq;
+      found->second.attempt = place.attempts;
       (place.running ? queue.running : queue.pending).push_back(std::move(found->second));
     }
     return queue;
   }
 
-  bool holds(int64_t seq) const override { return places_.holds(seq); }
   size_t remaining() const override { return places_.size(); }
 
   std::optional<QueuedJob> find_queued(const std::string& prompt_id) override {
@@ -186,7 +185,7 @@ class SqliteStore : public Store {
                   "WHERE prompt_id = ?");
     if (!row.bind(prompt_id).step()) return std::nullopt;
     QueuedJob found{read_job(row), place->running, row.integer(6), row.text(7)};
-    found.job.attempt = place->attempts, found.job.seq = place->seq;
+    found.job.attempt = place->attempts;
     return found;
   }
 
@@ -320,7 +319,7 @@ class SqliteStore : public Store {
                   "SELECT prompt_id, number, prompt, extra_data, outputs, owner FROM queue WHERE prompt_id = ?");
     if (!row.bind(place.prompt_id).step()) return std::nullopt;
     Job job = read_job(row);
-    job.attempt = place.attempts, job.seq = place.seq;
+    job.attempt = place.attempts;
     return job;
   }
 

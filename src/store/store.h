@@ -31,7 +31,6 @@ struct Job {
   std::string prompt, extra_data, outputs;
   int attempt = 0;  // how often it was taken; also the token that finish() must show
   std::string owner;
-  int64_t seq = 0;  // of its row: never given twice in one database
 };
 
 // Whose jobs are meant: one user's, or everybody's.
@@ -122,8 +121,7 @@ class Store {
                       std::function<void()> durable = {}) = 0;
 
   virtual Queue queue() = 0;
-  virtual bool holds(int64_t seq) const = 0;  // whether that job waits or runs
-  virtual size_t remaining() const = 0;       // waiting and running
+  virtual size_t remaining() const = 0;  // waiting and running
   virtual std::optional<QueuedJob> find_queued(const std::string& prompt_id) = 0;
   // How many of them waited and are gone now.
   virtual size_t delete_pending(const std::vector<std::string>& prompt_ids, const Owner& owner = {}) = 0;

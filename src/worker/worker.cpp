@@ -54,6 +54,13 @@ int serve_worker(int fd, const WorkerParts& parts) {
     empty_host_memory();
   };
   services.is_out_of_memory = is_out_of_memory;
+  services.before_prompt = parts.before_prompt;
+  services.stall_limit = parts.stall_limit;
+  services.cache = parts.cache;
+  services.around_side_thread = [](const std::function<void()>& work) {
+    const c10::InferenceMode none_here_either;
+    work();
+  };
   return wire::serve(fd, parts.registry, services);
 }
 

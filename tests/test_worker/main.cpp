@@ -28,6 +28,10 @@ int main(int argc, char** argv) try {
   double stall_timeout = 0;
   app.add_option("--publications", publications);
   app.add_option("--stall-timeout", stall_timeout);
+  CachePolicy cache;
+  app.add_option_function<size_t>(
+      "--cache-lru", [&](size_t entries) { cache = {CachePolicy::Kind::kLru, entries}; });
+  app.add_flag_callback("--cache-none", [&] { cache.kind = CachePolicy::Kind::kNone; });
   CLI11_PARSE(app, argc, argv);
 
   const Folders places(folders);

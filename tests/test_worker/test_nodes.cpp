@@ -68,6 +68,10 @@ void add_test_nodes(Registry& registry, Probe probe) {
   add(
       {.id = "TestCrash", .inputs = {any}}, +[](Context&, Value) -> Value { std::abort(); });
   add(
+      {.id = "TestHang", .inputs = {any}}, +[](Context&, Value) -> Value {  // shows no sign of life any more
+        for (;;) std::this_thread::sleep_for(std::chrono::seconds(1));
+      });
+  add(
       {.id = "TestOutOfMemory", .inputs = {any}}, +[](Context&, Value) -> Value { throw std::bad_alloc(); });
   add(
       {.id = "TestRange",  // a list of `count` numbers

@@ -95,8 +95,13 @@ Response post_prompt(const Request& request, Services& services) {
     return full;
   }
 
-  ValidationResult checked =
-      validate(*body.prompt, services.catalog.registry(), services.catalog.files(), wishes.targets);
+  ValidationResult checked;
+  try {
+    checked = validate(*body.prompt, services.catalog.registry(), services.catalog.files(), wishes.targets,
+                       [&services](const auto& questions) { return services.runner.check(questions); });
+  } catch (const Error& error) {
+    return refused(503, "worker_unavailable", error.what());
+  }
   if (!checked.ok) {
     log::warn("invalid prompt: {}: {}", checked.error.message, checked.error.details);
     return refused(400, checked.error, std::move(checked.node_errors));
