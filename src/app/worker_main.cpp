@@ -1,6 +1,7 @@
 // easel-worker: models and nodes behind a socket.
 #include <spdlog/sinks/stdout_color_sinks.h>
 
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -8,6 +9,7 @@
 
 #include "app/worker_flags.h"
 #include "base/log.h"
+#include "folders/publication.h"
 #include "graph/describe.h"
 #include "nodes/all.h"
 #include "nodes/model_cache.h"
@@ -73,7 +75,14 @@ int run(const WorkerFlags& flags) {
   use_threads(flags.threads);
   return serve_worker(flags.fd, {.registry = registry,
                                  .list_models = [&folders] { return list_models(folders); },
-                                 .unload_models = [&models] { models.unload(); }});
+                                 .unload_models = [&models] { models.unload(); },
+                                 .before_prompt =
+                                     [&flags](const std::string& prompt_id) {
+                                       if (!flags.publications.empty())
+                                         folders::note_publications(folders::journal_of(flags.publications, prompt_id));
+                                     },
+                                 .cache = flags.cache,
+                                 .stall_limit = std::chrono::milliseconds(std::llround(flags.stall_timeout * 1000))});
 }
 
 }  // namespace
