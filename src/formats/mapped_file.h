@@ -1,5 +1,5 @@
 // A file's bytes, mapped read-only. The mapping keeps the inode: a file replaced by rename goes on being the old one.
-// (A file cut short in place while mapped raises SIGBUS on a read behind its new end, which ends the worker.)
+// A file cut short in place while mapped reads as zeros behind its new end, and that is remembered.
 #pragma once
 #include <cstddef>
 #include <filesystem>
@@ -20,8 +20,12 @@ class MappedFile {
   std::span<const std::byte> bytes() const { return bytes_; }
 
  private:
-  explicit MappedFile(std::span<const std::byte> bytes) : bytes_(bytes) {}
+  MappedFile(std::span<const std::byte> bytes, const std::filesystem::path& path);
   std::span<const std::byte> bytes_;
 };
+
+// Throws Error, naming the file, if some mapped file was found cut short since this process began: what was computed
+// from it is worthless. `who` opens the message. Costs one comparison where all is well.
+void check_mapped_files(std::string_view who);
 
 }  // namespace easel

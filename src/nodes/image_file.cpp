@@ -3,6 +3,7 @@
 #include <random>
 
 #include "folders/output.h"
+#include "formats/mapped_file.h"
 #include "media/picture.h"
 #include "nodes/families.h"
 #include "nodes/metadata.h"
@@ -84,6 +85,7 @@ struct Target {
 };
 
 Ui save_images(Context& context, const Image& images, const Target& target, bool metadata) {
+  check_mapped_files("save_images");  // lest a picture of a broken model look like one
   const Tensor& pixels = images.pixels;
   const auto name = folders::next_output_name(target.root, target.prefix, pixels.size(2), pixels.size(1));
   const auto text = metadata ? provenance(context) : media::TextChunks{};

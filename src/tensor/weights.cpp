@@ -11,6 +11,8 @@
 #include <sstream>
 
 #include "base/error.h"
+#include "base/heartbeat.h"
+#include "formats/mapped_file.h"
 #include "tensor/rounding.h"
 
 namespace easel {
@@ -72,6 +74,7 @@ struct Source {
   std::span<const std::byte> mapped;  // its bytes in a mapped file, empty where they are in memory
   std::optional<at::ScalarType> held;
   std::vector<Patch> patches;
+  bool in_int8 = false;
   // Bytes read so far; a weight and what patches make of it count together.
   std::shared_ptr<std::atomic<uint64_t>> moved = std::make_shared<std::atomic<uint64_t>>(0);
 };
@@ -119,6 +122,7 @@ struct Weight::Slot : Source {
   std::map<std::tuple<std::type_index, at::ScalarType, std::string>, std::shared_ptr<const void>> packed;
 
   Tensor at_rest() const {
+    beat();
     auto weight = read();
     *moved += weight.nbytes();
     if (held) weight = weight.to(*held);
@@ -152,6 +156,8 @@ Tensor Weight::rows(const Tensor& ids) const {
 }
 
 Tensor Weight::as(at::ScalarType dtype, at::Device device) const {
+  beat();
+  check_mapped_files("weights");
   std::lock_guard lock(slot_->mutex);
   auto& kept = slot_->kept[{dtype, device.str()}];
   if (!kept.defined()) {
@@ -163,6 +169,8 @@ Tensor Weight::as(at::ScalarType dtype, at::Device device) const {
 
 std::shared_ptr<const void> Weight::packed_as(std::type_index type, const Tensor& x,
                                               const std::function<std::shared_ptr<const void>()>& make) const {
+  beat();
+  check_mapped_files("weights");
   std::lock_guard lock(slot_->mutex);
   auto& packed = slot_->packed[{type, x.scalar_type(), x.device().str()}];
   if (!packed) {
@@ -171,6 +179,8 @@ std::shared_ptr<const void> Weight::packed_as(std::type_index type, const Tensor
   }
   return packed;
 }
+
+bool Weight::in_int8() const { return slot_->in_int8; }
 
 bool Weight::has_low_rank_patches() const { return slot_->bare != nullptr; }
 
@@ -402,6 +412,23 @@ Weights Weights::patched(const Patches& patches) const {
     auto bare = found->second->patches.empty() ? found->second : found->second->bare;
     if (bare && !fits_beside(source)) bare = nullptr;
     found->second = std::make_shared<Weight::Slot>(std::move(source), std::move(bare));
+  }
+  fresh.table_ = table;
+  return fresh;
+}
+
+Weights Weights::in_int8() const {
+  constexpr int64_t kNarrow = 64;
+  auto fresh = *this;
+  if (!table_) return fresh;
+  fresh.used_ = std::make_shared<std::set<std::string>>();
+  auto table = std::make_shared<Table>(*table_);
+  for (auto& [_, slot] : table->slots) {
+    const auto& sizes = slot->sizes;
+    if (sizes.size() < 2 || sizes[0] < kNarrow || sizes[1] < kNarrow || !at::isFloatingType(slot->dtype)) continue;
+    Source source = *slot;
+    source.in_int8 = true;
+    slot = std::make_shared<Weight::Slot>(std::move(source));
   }
   fresh.table_ = table;
   return fresh;

@@ -55,6 +55,7 @@ int serve_worker(int fd, const WorkerParts& parts) {
   };
   services.is_out_of_memory = is_out_of_memory;
   services.before_prompt = parts.before_prompt;
+  services.after_prompt = parts.after_prompt;
   services.stall_limit = parts.stall_limit;
   services.cache = parts.cache;
   services.around_side_thread = [](const std::function<void()>& work) {

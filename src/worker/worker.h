@@ -15,6 +15,7 @@ struct WorkerParts {
   std::function<std::vector<wire::ModelFile>()> list_models;
   std::function<void()> unload_models;
   std::function<void(const std::string& prompt_id)> before_prompt;
+  std::function<void()> after_prompt;
   CachePolicy cache;
   std::chrono::milliseconds stall_limit{0};  // as wire::WorkerServices has it
 };
