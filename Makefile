@@ -7,7 +7,7 @@ BIN = $(BUILD)/bin
 PYTHON = /usr/bin/python3
 CTEST = ctest --test-dir $(BUILD) --output-on-failure --no-tests=error
 
-.PHONY: help demo serve build test test-slow sanitize fuzz bench bench-peers packages deps deps-cuda build-tests ui-venv clean
+.PHONY: help demo serve build test test-slow sanitize fuzz soak bench bench-peers packages deps deps-cuda build-tests ui-venv clean
 .DEFAULT_GOAL := help
 
 help:
@@ -18,6 +18,7 @@ help:
 	@echo "make test-slow the parity tests with checkpoints of full size, and the long kill tests"
 	@echo "make sanitize  ASan, UBSan and TSan on the rooms without torch"
 	@echo "make fuzz      five minutes on each fuzz target (FUZZ_SECONDS=300)"
+	@echo "make soak      kill -9 at each phase of a prompt's life, 10,000 times each (SOAK_KILLS=10000)"
 	@echo "make bench     measure; figures go to bench/RESULTS.md"
 	@echo "make bench-peers  beside OpenVINO, which it fetches into .deps/peers (5 GB)"
 
@@ -69,6 +70,10 @@ fuzz: packages
 	  -DEASEL_SANITIZE=address,undefined -DEASEL_FUZZ_SECONDS=$(FUZZ_SECONDS) > /dev/null
 	@ninja -C build/fuzz -j$(JOBS) fuzz_targets
 	@ctest --test-dir build/fuzz --output-on-failure --no-tests=error -L fuzz -j$(JOBS)
+
+SOAK_KILLS ?= 10000
+soak: build-tests
+	@EASEL_BIN=$(abspath $(BIN)) $(PYTHON) tests/api/crash_driver.py --kills $(SOAK_KILLS)
 
 bench: build-tests
 	@$(PYTHON) bench/bench.py --bin $(BIN) --write
