@@ -1,5 +1,6 @@
 #include "formats/unpickler.h"
 
+#include <algorithm>
 #include <bit>
 #include <charconv>
 #include <cstring>
@@ -175,6 +176,9 @@ void Unpickler::set_items(Id target, std::span<const Id> items) {
 bool Unpickler::step() {
   const auto op = static_cast<uint8_t>(take(1)[0]);
   if (op == kStop) return false;
+  // Each grows by a byte or two of pickle, and none needs more than there are values.
+  if (std::max({stack_.size(), marks_.size(), memo_.size()}) > kMaxValues)
+    refuse("its pickle stacks or remembers too many values");
   if (step_number(op) || step_text(op) || step_container(op) || step_memo(op) || step_object(op)) return true;
   refuse(fmt::format("its pickle has the opcode 0x{:02x}, which no tensor file needs", op));
 }

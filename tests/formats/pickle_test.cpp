@@ -136,6 +136,11 @@ TEST(Pickle, HoldsBombs) {
   for (int i = 0; i < 30; ++i) laughs += "q\x01(h\x01h\x01h\x01h\x01l";
   EXPECT_NE(verdict(legacy(laughs)), "ok");
   EXPECT_NE(verdict(legacy(std::string(70'000'000, 'N'))), "ok");
+  EXPECT_THAT(verdict(legacy(std::string(20'000'000, '('))), HasSubstr("too many"));
+  EXPECT_THAT(verdict(legacy("N" + std::string(20'000'000, '2'))), HasSubstr("too many"));
+  std::string memo = "N";
+  for (uint32_t i = 0; i < 5'000'000; ++i) memo += "r" + std::string(reinterpret_cast<const char*>(&i), 4);
+  EXPECT_THAT(verdict(legacy(memo)), HasSubstr("too many"));
   for (const char* broken : {"",
                              "0",
                              "1",

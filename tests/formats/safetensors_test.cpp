@@ -148,7 +148,7 @@ TEST(Safetensors, RefusesEveryLie) {
 // Files with the reference's verdicts, by make_verdicts.py. EASEL_SAFETENSORS_VERDICTS names a longer list of them.
 TEST(Safetensors, JudgesAsTheReference) {
   const char* longer = std::getenv("EASEL_SAFETENSORS_VERDICTS");
-  const std::string cases = read_all(longer ? std::filesystem::path(longer) : sample("safetensors_verdicts.bin"));
+  const std::string cases = read_all(longer ? std::filesystem::path(longer) : sample("../safetensors_verdicts.bin"));
   size_t count = 0, accepted = 0;
   for (size_t at = 0; at + 5 <= cases.size(); ++count) {
     uint32_t length;

@@ -21,7 +21,7 @@ void check(std::string_view file) {
       Json(name).dump();
     }
     content.values.dump();
-    static volatile uint64_t used;
+    [[maybe_unused]] static volatile uint64_t used;
     used = sum;
   } catch (const Error& error) {
     Json(error.what()).dump();  // must be fit to be shown
