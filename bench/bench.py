@@ -8,6 +8,7 @@ import argparse, datetime, json, os, pathlib, platform, statistics, subprocess, 
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
+import sockets  # noqa: E402
 from server import Server, children, memory  # noqa: E402
 
 CACHE = pathlib.Path(os.environ.get("EASEL_CACHE", pathlib.Path.home() / ".cache" / "easel"))
@@ -99,7 +100,9 @@ def server_rows(binaries, base):
         prompt = text_to_image("easel-demo.safetensors", 128, 10)
         Watched(server, prompt)
         again = [Watched(server, prompt).total for _ in range(9)]
-    yield "same prompt again, POST to execution_success (demo model)", "10 ms", f"{statistics.median(again) * 1000:.1f} ms"
+        yield "same prompt again, POST to execution_success (demo model)", "10 ms", f"{statistics.median(again) * 1000:.1f} ms"
+        yield from sockets.health_rows(server, lambda: Watched(server, text_to_image("easel-demo.safetensors", 256, 20, seed=2)))
+        yield from sockets.rows(server)
 
 
 def model_rows(binaries, base, checkpoint):

@@ -238,8 +238,7 @@ net::awaitable<std::optional<Response>> Session::read_body(RequestBody& body) {
     tcp().expires_at(start + limits().header + std::chrono::seconds(body.size() / limits().bytes_per_second));
     auto [error, size] = co_await http::async_read_some(stream_, buffer_, *parser_, kNoThrow);
     if (error == http::error::need_buffer) error = {};
-    if (error == beast::error::timeout) co_return refusal(408, "Request Timeout");
-    if (error) co_return refusal(400, "Bad Request");
+    if (error) co_return refusal(400, "Bad Request");  // one who was too slow is cut off already
     const std::string_view got(chunk.data(), chunk.size() - parser_->get().body().size);
     if (body.size() + got.size() > loop_.options.max_body) co_return refusal(413, "Request Entity Too Large");
     if (!body.needs_file(got.size())) {

@@ -41,7 +41,9 @@ std::optional<Response> refuse_head(const HeadParser& parser, uint64_t max_body,
   // A proxy that reads these otherwise than we do would let one request hide in another.
   if (count(http::field::host) > 1 || (http11 && count(http::field::host) == 0))
     return refusal(400, "one Host was wanted");
-  if (count(http::field::content_length) > 1) return refusal(400, "one Content-Length was wanted");
+  const auto length_text = message[http::field::content_length];
+  if (count(http::field::content_length) > 1 || length_text.find_first_not_of("0123456789") != length_text.npos)
+    return refusal(400, "one Content-Length was wanted");
   if (const size_t codings = count(http::field::transfer_encoding)) {
     if (!http11 || codings > 1 || count(http::field::content_length) > 0 ||
         !boost::beast::iequals(message[http::field::transfer_encoding], "chunked"))

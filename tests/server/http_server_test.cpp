@@ -125,12 +125,12 @@ TEST_F(HttpServerTest, ASlowHeadIsCutOff) {
   EXPECT_TRUE(still_answers());
 }
 
-TEST_F(HttpServerTest, ASlowBodyIsAnswered408) {
+TEST_F(HttpServerTest, ASlowBodyIsCutOff) {
   options_.limits.header = 300ms;
   start();
   Client client(port());
   client.send("POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\nx");
-  EXPECT_TRUE(client.some().starts_with("HTTP/1.1 408"));
+  EXPECT_EQ(client.until_closed(), "");
   EXPECT_TRUE(still_answers());
 }
 
@@ -182,6 +182,7 @@ TEST_F(HttpServerTest, BeyondTheBoundOfAllTheAnswerIs503) {
 }
 
 TEST_F(HttpServerTest, WhatCouldBeReadInTwoWaysIsRefusedAndClosed) {
+  options_.limits.header = 1s;
   start();
   const std::string post = "POST /echo HTTP/1.1\r\nHost: localhost\r\n",
                     smuggled = "GET /small HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -196,7 +197,8 @@ TEST_F(HttpServerTest, WhatCouldBeReadInTwoWaysIsRefusedAndClosed) {
         post + "Content-Length: 5, 5\r\n\r\nabcde", post + "Content-Length: 0x5\r\n\r\nabcde",
         post + "Host: evil.org\r\nContent-Length: 0\r\n\r\n", post + "Bad Name: x\r\nContent-Length: 0\r\n\r\n",
         post + "Content-Length : 0\r\n\r\n", post + "Content-Length: 0\n\n",
-        post + "X: a\0b\r\nContent-Length: 0\r\n\r\n", std::string("POST /echo HTTP/1.1\r\nContent-Length: 0\r\n\r\n"),
+        post + std::string("X: a\0b\r\nContent-Length: 0\r\n\r\n", 30),
+        std::string("POST /echo HTTP/1.1\r\nContent-Length: 0\r\n\r\n"),
         std::string("POST /echo HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")}) {
     Client client(port());
     client.send(head + smuggled);
@@ -235,7 +237,7 @@ TEST_F(HttpServerTest, FramesThatAreNoneEndTheirSocketAlone) {
   const std::string mask(4, '\0');
   for (const std::string& frame :
        {std::string(100, '\xff'), std::string("\x81\x05hello", 7), "\x83\x80" + mask, "\xc1\x80" + mask,
-        "\x09\x80" + mask, "\x89\xfe\x01\x00" + mask, "\x81\xff\x7f\xff\xff\xff\xff\xff\xff\xff" + mask,
+        "\x09\x80" + mask, std::string("\x89\xfe\x01\0", 4) + mask, "\x81\xff\x7f\xff\xff\xff\xff\xff\xff\xff" + mask,
         "\x80\x80" + mask, std::string("\x81\x82\0\0\0\0\xff\xfe", 8), "\x88\x81" + mask + "x"}) {
     Client client(port());
     ASSERT_TRUE(client.ask(kUpgrade).starts_with("HTTP/1.1 101"));
