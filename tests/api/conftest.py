@@ -16,6 +16,7 @@ EASEL, TEST_WORKER, WORKER = BIN / "easel", BIN / "easel-test-worker", BIN / "ea
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: many kills; run by the ctest test api_slow")
+    config.addinivalue_line("markers", "crash: kills at each phase; run by the ctest test api_crash")
 
 
 def free_port():
@@ -43,7 +44,7 @@ class Server:
     def __init__(self, base, worker=TEST_WORKER, flags=()):
         self.base, self.worker, self.flags = pathlib.Path(base), worker, list(flags)
         self.base.mkdir(parents=True, exist_ok=True)
-        self.port, self.process = free_port(), None
+        self.port, self.process, self.environment = free_port(), None, {}
         self.log_path = self.base / "server.log"
 
     def start(self, wait=True):
@@ -51,7 +52,8 @@ class Server:
         if self.worker:
             command += ["--worker", str(self.worker)]
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen(command + self.flags, stderr=log, stdout=log)
+            self.process = subprocess.Popen(command + self.flags, stderr=log, stdout=log,
+                                            env={**os.environ, **self.environment})
         if wait:
             self.wait_until_up()
         return self

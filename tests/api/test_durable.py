@@ -94,7 +94,7 @@ def test_a_prompt_during_which_the_server_dies_twice_is_given_up(make_server):
 
 
 def test_sigterm_puts_the_running_prompt_back(make_server):
-    server = make_server()
+    server = make_server(flags=["--drain-timeout", "0"])
     client = server.socket("me")
     running = server.submit(sleep_prompt(1.0), "me")
     waiting = server.submit(show_prompt(2))
@@ -113,8 +113,141 @@ def test_sigterm_puts_the_running_prompt_back(make_server):
     assert server.wait_for(waiting)["status"]["completed"] is True
 
 
-def test_a_second_sigterm_does_not_wait(make_server):
+def test_sigterm_lets_the_running_prompt_end(make_server):
+    server = make_server(flags=["--drain-timeout", "60"])
+    client = server.socket("me")
+    running = server.submit(sleep_prompt(1.0), "me")
+    waiting = server.submit(show_prompt(2))
+    client.until("executing", node="2")
+    assert server.stop(60) == 0, server.log()
+    server.start()
+    assert server.wait_for(running)["status"]["completed"] is True
+    assert server.log().count("may go on for") == 1 and "goes back to the head" not in server.log()
+    assert server.wait_for(waiting)["status"]["completed"] is True
+
+
+def test_sigterm_waits_no_longer_than_it_may(make_server):
+    server = make_server(flags=["--drain-timeout", "0.5"])
+    running = server.submit(sleep_prompt(60))
+    server.wait_until_running(running)
+    assert server.stop(30) == 0, server.log()
+    assert f"prompt {running} goes back to the head of the queue" in server.log()
+    server.start()
+    queue = server.get("/queue").json
+    assert [item[1] for item in queue["queue_running"] + queue["queue_pending"]] == [running]
+
+
+def save_prompt(color, seconds=0):
+    """Saves a picture, and then sleeps."""
+    prompt = {"1": {"class_type": "EmptyImage", "inputs": {"width": 8, "height": 8, "batch_size": 2, "color": color}},
+              "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "a/durable"}}}
+    if seconds:
+        prompt.update({key + "0": node for key, node in sleep_prompt(seconds, color).items()})
+        prompt["20"]["inputs"]["value"] = ["10", 0]
+        prompt["30"]["inputs"]["value"] = ["20", 0]
+    return prompt
+
+
+def pictures(server):
+    return sorted(str(path.relative_to(server.base / "output")) for path in (server.base / "output").rglob("*") if path.is_file())
+
+
+def wait_for_pictures(server, count, seconds=20):
+    end = time.time() + seconds
+    while len(pictures(server)) < count:
+        assert time.time() < end, server.log()
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("victim", ["server", "worker"])
+def test_pictures_of_a_run_that_was_killed_are_taken_back(make_server, victim):
     server = make_server()
+    first = server.submit(save_prompt(1))
+    server.wait_for(first)
+    prompt_id = server.submit(save_prompt(2, 1.5))
+    wait_for_pictures(server, 4)
+    if victim == "server":
+        server.kill()
+        server.start()
+    else:
+        os.kill(server.wait_for_worker(), signal.SIGKILL)
+    entry = server.wait_for(prompt_id)
+    assert entry["status"]["completed"] is True
+    assert len(entry["outputs"]["2"]["images"]) == 2
+    assert pictures(server) == [f"a/durable_0000{i}_.png" for i in (1, 2, 3, 4)]
+    assert server.stop() == 0
+
+
+def test_pictures_shown_before_the_worker_died_for_good_are_kept_and_listed(make_server):
+    server = make_server()
+    prompt_id = server.submit(save_prompt(3, 30))
+    for _ in range(2):
+        wait_for_pictures(server, 2)
+        server.wait_until_running(prompt_id)
+        time.sleep(0.3)  # the report of the pictures gets through
+        os.kill(server.wait_for_worker(), signal.SIGKILL)
+        time.sleep(0.3)
+    entry = server.wait_for(prompt_id)
+    assert entry["status"]["status_str"] == "error"
+    assert sorted("a/" + image["filename"] for image in entry["outputs"]["2"]["images"]) == pictures(server)
+
+
+def test_a_prompt_without_progress_is_given_up_and_the_queue_goes_on(make_server):
+    server = make_server(flags=["--stall-timeout", "1"])
+    stuck = server.submit({"1": {"class_type": "TestHang", "inputs": {"value": 1}},
+                           "2": {"class_type": "TestShow", "inputs": {"value": ["1", 0]}}})
+    slow, good = server.submit(sleep_prompt(2.5)), server.submit(show_prompt(4))
+    entry = server.wait_for(stuck, 60)
+    message = entry["status"]["messages"][-1]
+    assert message[0] == "execution_error" and message[1]["node_type"] == "TestHang"
+    assert "was stuck and ended" in message[1]["exception_message"]
+    assert server.log().count("has shown no progress for 1 s") == 2
+    assert server.wait_for(slow)["status"]["completed"] is True, "slow is not stuck"
+    assert server.wait_for(good)["status"]["completed"] is True
+
+
+def test_poison_is_tried_twice_and_the_rest_runs(make_server):
+    server = make_server()
+    crash = lambda i: {"1": {"class_type": "TestInt", "inputs": {"value": i}},
+                       "2": {"class_type": "TestCrash", "inputs": {"value": ["1", 0]}},
+                       "3": {"class_type": "TestShow", "inputs": {"value": ["2", 0]}}}
+    prompts = {f"{'poison' if i % 10 == 0 else 'good'}-{i}": crash(i) if i % 10 == 0 else show_prompt(i) for i in range(100)}
+    for prompt_id, prompt in prompts.items():
+        server.submit(prompt, prompt_id=prompt_id)
+    for prompt_id in prompts:
+        entry = server.wait_for(prompt_id, 120)
+        assert entry["status"]["completed"] is prompt_id.startswith("good"), entry
+    assert server.log().count("(attempt 1 of 2); another is started") == 10
+    assert server.log().count("(attempt 2 of 2); another is started") == 10
+
+
+def test_old_files_are_removed_where_that_is_asked_for(make_server):
+    server = make_server(start=False, flags=["--retain", "output=1h"])
+    old = server.base / "output/old.png"
+    old.parent.mkdir(parents=True)
+    old.write_bytes(b"x")
+    os.utime(old, (1, 1))
+    server.start()
+    prompt_id = server.submit(save_prompt(1))
+    server.wait_for(prompt_id)
+    end = time.time() + 20
+    while old.exists():
+        assert time.time() < end
+        time.sleep(0.02)
+    assert len(pictures(server)) == 2
+    bad = make_server("bad", start=False, flags=["--retain", "everything"]).start(wait=False)
+    assert bad.process.wait(20) != 0 and "--retain: 'everything' came" in bad.log()
+
+
+def test_a_worker_says_things_once(make_server):
+    server = make_server()
+    server.wait_for(server.submit({"1": {"class_type": "TestFail", "inputs": {"value": 1, "message": "said once"}},
+                                   "2": {"class_type": "TestShow", "inputs": {"value": ["1", 0]}}}))
+    assert "easel-worker]" not in server.log() and "[info]" not in server.log()
+
+
+def test_a_second_sigterm_does_not_wait(make_server):
+    server = make_server(flags=["--drain-timeout", "60"])
     prompt_id = server.submit(sleep_prompt(30))
     server.wait_until_running(prompt_id)
     os.kill(server.wait_for_worker(), signal.SIGSTOP)  # it will not answer
@@ -159,6 +292,26 @@ def small_disk(tmp_path):
         pytest.skip("mounting a small disk is not permitted here")
     yield disk, lambda: mount("-o", "remount,size=60M")
     subprocess.run(["umount", "-l", str(disk)])
+
+
+def test_a_full_disk_of_pictures_is_an_error_of_the_node(make_server, small_disk):
+    disk, make_room = small_disk
+    server = make_server(flags=["--output-directory", str(disk)])
+    with open(disk / "filler", "wb", buffering=0) as filler:
+        try:
+            while filler.write(b"x" * 4096):
+                pass
+        except OSError:
+            pass  # full
+    (disk / "a").mkdir()
+    entry = server.wait_for(server.submit(save_prompt(1)))
+    message = entry["status"]["messages"][-1]
+    assert message[0] == "execution_error" and message[1]["node_type"] == "SaveImage"
+    assert "disk full: need" in message[1]["exception_message"] and "free" in message[1]["exception_message"]
+    assert [path.name for path in disk.rglob("*") if path.is_file()] == ["filler"]
+    assert make_room() == 0
+    assert server.wait_for(server.submit(save_prompt(2)))["status"]["completed"] is True
+    assert server.stop() == 0
 
 
 def test_a_full_disk_refuses_and_loses_nothing(make_server, small_disk):

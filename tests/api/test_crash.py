@@ -1,0 +1,16 @@
+"""kill -9 at each phase of a prompt's life, 200 times each; what must be left is said in crash_driver.py."""
+import tempfile
+
+import pytest
+
+from crash_driver import PHASES, memory_folder, run_phases
+
+KILLS = 200
+
+
+@pytest.mark.crash
+def test_nothing_is_lost_or_published_twice_at_any_phase():
+    with tempfile.TemporaryDirectory(dir=memory_folder()) as base:
+        result = run_phases(base, KILLS)
+    assert set(result) == set(PHASES)
+    assert all(kills >= KILLS for kills, _ in result.values()), result
