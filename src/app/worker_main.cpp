@@ -10,6 +10,7 @@
 #include "app/worker_flags.h"
 #include "base/log.h"
 #include "folders/publication.h"
+#include "formats/mapped_file.h"
 #include "graph/describe.h"
 #include "nodes/all.h"
 #include "nodes/model_cache.h"
@@ -62,8 +63,21 @@ std::vector<wire::ModelFile> list_models(const Folders& folders) {
   return listed;
 }
 
+// A model whose file was cut short under it is of no use, and who holds it is not known here: the server starts another
+// worker.
+void leave_if_broken() {
+  try {
+    check_mapped_files("easel-worker");
+  } catch (const std::exception& error) {
+    log::error("{}; the worker is replaced", error.what());
+    std::_Exit(EXIT_FAILURE);
+  }
+}
+
 int run(const WorkerFlags& flags) {
+  spdlog::set_level(spdlog::level::warn);  // where folders are the server has said
   const Folders folders(flags.folders);
+  spdlog::set_level(spdlog::level::info);
   ModelCache models(load_options(flags, folders));
   Registry registry;
   add_all_nodes(registry, {.folders = folders, .models = models, .metadata = flags.metadata});
@@ -81,6 +95,7 @@ int run(const WorkerFlags& flags) {
                                        if (!flags.publications.empty())
                                          folders::note_publications(folders::journal_of(flags.publications, prompt_id));
                                      },
+                                 .after_prompt = leave_if_broken,
                                  .cache = flags.cache,
                                  .stall_limit = std::chrono::milliseconds(std::llround(flags.stall_timeout * 1000))});
 }
@@ -89,6 +104,7 @@ int run(const WorkerFlags& flags) {
 
 int main(int argc, char** argv) {
   spdlog::set_default_logger(spdlog::stderr_color_mt("easel-worker"));  // stdout is for --describe
+  spdlog::set_pattern("%H:%M:%S %^%L%$ worker: %v");                    // among the server's own lines
   WorkerFlags flags;
   flags.folders.base = fs::current_path();
   if (const auto status = parse_worker_flags(argc, argv, flags)) return *status;
