@@ -22,6 +22,7 @@ class NodeBuilder {
   NodeBuilder& set(const std::string& name, const Value& value);  // nothing takes the input away
   NodeBuilder& set(const std::string& name, Json constant);
   NodeBuilder& set(const std::string& name, const char* text) { return set(name, Json(text)); }
+  NodeBuilder& put(const std::string& name, std::variant<Json, Link, Value> value);  // whichever it is
   NodeBuilder& display_as(const std::string& id);  // the node on which clients see it run
 
   Value out(int64_t slot) const { return Value::of(link(slot)); }
@@ -29,7 +30,6 @@ class NodeBuilder {
   const PromptNode& made() const { return node_; }
 
  private:
-  NodeBuilder& put(const std::string& name, std::variant<Json, Link, Value> value);
   PromptNode node_;
 };
 

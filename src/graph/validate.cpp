@@ -277,6 +277,7 @@ void Validator::ask(const Checks& checks) {
 void Validator::record(size_t node, const CheckQuestion& question, const CheckAnswer& answer) {
   std::vector<OrderedJson>& errors = marks_[node].errors;
   if (!answer.exception.empty()) {
+    if (!errors.empty()) return;  // which may be why
     errors = {input_error("exception_during_validation", "Exception when validating node", answer.exception,
                           {{"exception_type", "Exception"}, {"traceback", OrderedJson::array()}})};
     return;
