@@ -38,7 +38,7 @@ class Hub {
     bool preview_metadata = false;  // the client's feature flag
     bool closing = false;           // to be closed with this
     uint16_t close_code = 1013;     // try again later
-    const char* close_reason = "too slow";
+    const char* close_reason = "does not keep up";
     Outbox outbox;
   };
 

@@ -41,11 +41,22 @@ def guarded(tmp_path_factory):
     assert made.stop() == 0, made.log()
 
 
+ROUTES = """GET /prompt, POST /prompt, GET /queue, POST /queue, POST /interrupt, POST /free, GET /history, GET /history/x, POST /history,
+GET /object_info, GET /object_info/x, GET /embeddings, GET /models, GET /models/x, GET /experiment/models, GET /experiment/models/x,
+GET /experiment/models/preview/x/0/x, GET /view_metadata/x, GET /system_stats, GET /features, GET /extensions, GET /i18n,
+GET /workflow_templates, GET /view, POST /upload/image, POST /upload/mask, GET /users, POST /users, GET /settings, GET /settings/x,
+POST /settings, POST /settings/x, GET /userdata, GET /v2/userdata, GET /userdata/x, POST /userdata/x, POST /userdata/x/move/y,
+DELETE /userdata/x, GET /internal/logs, GET /internal/logs/raw, PATCH /internal/logs/subscribe, GET /internal/folder_paths,
+GET /internal/files/input, GET /templates/x, GET /docs/x, GET /extensions/x, GET /api/jobs, GET /api/jobs/x, POST /api/jobs/x/cancel"""
+
+
 def routes(server):
-    """Every route as (method, path), parameters filled in, as the server itself lists them."""
-    paths = server.get("/openapi.json").json["paths"]
-    return sorted({(method.upper(), re.sub(r"\{[^}]*\}", "x", path)) for path, methods in paths.items() for method in methods
-                   if method in ("get", "post", "put", "delete", "patch")})
+    """Every route as (method, path), parameters filled in: ComfyUI's, and what the server itself lists."""
+    found = {tuple(each.split()) for each in ROUTES.replace("\n", " ").split(", ")}
+    listed = server.get("/openapi.json")
+    for path, methods in (listed.json["paths"] if listed.status == 200 else {}).items():
+        found |= {(method.upper(), re.sub(r"\{[^}]*\}", "x", path)) for method in methods if method in ("get", "post", "put", "delete", "patch")}
+    return sorted(found)
 
 
 # ---- tokens ----------------------------------------------------------------------------------------------------------

@@ -65,6 +65,7 @@ std::string keep(const Target& target, std::string_view bytes) {
   const fs::path name(target.name);
   folders::OutputFile file(target.folder, bytes.size());
   if (target.overwrite) {
+    if (fs::is_directory(target.folder / target.name)) throw HttpError(400, "400: a folder has that name");
     file.write(bytes);
     file.publish_over(target.name);
     return target.name;
