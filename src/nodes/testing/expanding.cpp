@@ -78,8 +78,8 @@ Returned many_asleep(Context& context, const Image& image1, const Image& image2,
 }
 
 // Text to image, with what is loaded outside.
-Returned sample(Context& context, const Value& model, const Value& clip, const Value& vae, int64_t seed, int64_t steps,
-                double cfg, const std::string& prompt, const std::string& negative_prompt) {
+Returned text_to_image(Context& context, const Value& model, const Value& clip, const Value& vae, int64_t seed,
+                       int64_t steps, double cfg, const std::string& prompt, const std::string& negative_prompt) {
   GraphBuilder graph(context.graph_prefix());
   auto& latent = graph.node("EmptyLatentImage")
                      .set("width", Json(testing::kSide))
@@ -136,7 +136,7 @@ void add_expanding_nodes(Registry& registry) {
                   text("prompt", {.value = "a beautiful landscape"}),
                   text("negative_prompt", {.value = "blurry, bad quality"})},
        .outputs = image,
-       .run = sample});
+       .run = text_to_image});
 }
 
 }  // namespace easel
