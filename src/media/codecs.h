@@ -36,6 +36,10 @@ struct PngChunk {
   std::string_view name, content;
 };
 std::vector<PngChunk> png_chunks(std::string_view bytes);
+// Such a chunk as it stands in a file, with length and checksum.
+std::string png_chunk(std::string_view name, std::string_view content);
+// What the IDAT chunks of a picture hold. level 0..9.
+std::string pack_png_pixels(const Picture& picture, int level);
 
 // The EXIF chunk of a WebP; empty if there is none.
 std::string webp_exif(std::string_view bytes);

@@ -1,7 +1,3 @@
-#include <zlib.h>
-
-#include <numeric>
-
 #include "base/error.h"
 #include "media/animation.h"
 #include "media/codecs.h"
@@ -22,11 +18,7 @@ PngAnimation::PngAnimation(ByteSink out, const AnimationOptions& options, uint32
 }
 
 void PngAnimation::chunk(const char* type, const std::string& data) {
-  std::string bytes;
-  append(bytes, static_cast<uint32_t>(data.size()));
-  bytes.append(type, 4).append(data);
-  const auto* checked = reinterpret_cast<const Bytef*>(bytes.data()) + 4;
-  append(bytes, static_cast<uint32_t>(crc32_z(0, checked, bytes.size() - 4)));
+  const std::string bytes = png_chunk(type, data);
   out_(std::as_bytes(std::span(bytes)));
 }
 

@@ -1,4 +1,5 @@
 #include <png.h>
+#include <zlib.h>
 
 #include <algorithm>
 #include <cstring>
@@ -12,6 +13,7 @@ namespace {
 
 constexpr png_alloc_size_t kMaxChunk = 64u << 20;  // of one text or colour profile, unpacked
 constexpr size_t kMaxKeyword = 79;
+constexpr size_t kMaxAtOnce = size_t{256} << 20;  // bytes of pixels packed in one piece; above, libpng packs row by row
 
 // libpng reports errors by longjmp. So its calls stand in lambdas of plain C: guarded() runs one and says whether it
 // came through; nothing with a destructor lives in a frame that a jump leaves.
@@ -176,9 +178,8 @@ class Writer {
                                      PNG_COLOR_TYPE_RGBA};
     std::vector<std::string> keys, values;  // what the png_text below point into
     std::vector<png_text> texts = text_of(chunks, keys, values);
-    const size_t row = static_cast<size_t>(picture.width) * static_cast<size_t>(picture.channels);
-    std::vector<png_bytep> rows(static_cast<size_t>(picture.height));
-    for (size_t y = 0; y < rows.size(); ++y) rows[y] = const_cast<png_bytep>(picture.pixels.data()) + y * row;
+    const bool huge = picture.pixels.size() > kMaxAtOnce;
+    std::vector<png_bytep> rows = huge ? rows_of(picture) : std::vector<png_bytep>();
     const bool done = guarded(png_, [&] {
       png_set_write_fn(png_, &out_, append, [](png_structp) {});
       png_set_compression_level(png_, level);
@@ -187,10 +188,12 @@ class Writer {
                    PNG_FILTER_TYPE_DEFAULT);
       png_set_text(png_, info_, texts.data(), static_cast<int>(texts.size()));
       png_write_info(png_, info_);
+      if (!huge) return;
       png_write_image(png_, rows.data());
       png_write_end(png_, nullptr);
     });
     if (!done) fail("encode_png: {}", messages_.last);
+    if (!huge) out_ += png_chunk("IDAT", pack_png_pixels(picture, level)) + png_chunk("IEND", "");
     return std::move(out_);
   }
 
@@ -203,6 +206,13 @@ class Writer {
     } catch (const std::exception&) {  // must not cross libpng
     }
     if (!done) png_error(png, "no memory for the file");
+  }
+
+  static std::vector<png_bytep> rows_of(const Picture& picture) {
+    const size_t row = static_cast<size_t>(picture.width) * static_cast<size_t>(picture.channels);
+    std::vector<png_bytep> rows(static_cast<size_t>(picture.height));
+    for (size_t y = 0; y < rows.size(); ++y) rows[y] = const_cast<png_bytep>(picture.pixels.data()) + y * row;
+    return rows;
   }
 
   static std::vector<png_text> text_of(const TextChunks& chunks, std::vector<std::string>& keys,
@@ -261,6 +271,16 @@ std::vector<PngChunk> png_chunks(std::string_view bytes) {
   return chunks;
 }
 
+std::string png_chunk(std::string_view name, std::string_view content) {
+  uint8_t number[4];
+  png_save_uint_32(number, static_cast<png_uint_32>(content.size()));
+  std::string out(reinterpret_cast<const char*>(number), 4);
+  out.append(name).append(content);
+  png_save_uint_32(
+      number, static_cast<png_uint_32>(crc32_z(0, reinterpret_cast<const Bytef*>(out.data()) + 4, out.size() - 4)));
+  return out.append(reinterpret_cast<const char*>(number), 4);
+}
+
 Picture decode_png(std::string_view bytes) {
   // libpng allocates (and clears) what a chunk claims to hold before it looks for it: so none may claim more than is
   // there.
@@ -271,6 +291,7 @@ Picture decode_png(std::string_view bytes) {
 std::string encode_png(const Picture& picture, int level, const TextChunks& text) {
   const auto wanted =
       static_cast<size_t>(picture.width) * static_cast<size_t>(picture.height) * static_cast<size_t>(picture.channels);
+  if (level < 0 || level > 9) fail("encode_png: a compression level of {}; 0 to 9 are possible", level);
   if (picture.width < 1 || picture.height < 1 || picture.channels < 1 || picture.channels > 4 ||
       picture.pixels.size() != wanted) {
     fail("encode_png: {} bytes for {} × {} pixels of {} channels", picture.pixels.size(), picture.width, picture.height,

@@ -74,6 +74,22 @@ TEST(Decode, KeepsText) {
   EXPECT_EQ(decode_file(sample("text.png")).text, wanted);
 }
 
+TEST(EncodePng, KeepsEveryPixelOfEveryKind) {
+  std::mt19937 random(6);
+  for (int round = 0; round < 200; ++round) {
+    Picture picture = gradient(1 + round % 4, 1 + static_cast<int>(random() % 40), 1 + static_cast<int>(random() % 20));
+    if (round % 3 == 0) {
+      for (uint8_t& byte : picture.pixels) byte = static_cast<uint8_t>(random());
+    }
+    const Picture again = decode(encode_png(picture, round % 10, {{"prompt", "{}"}}));
+    ASSERT_EQ(again.pixels, picture.pixels) << round;
+    ASSERT_EQ(again.channels, picture.channels);
+    ASSERT_EQ(again.text, (TextChunks{{"prompt", "{}"}}));
+  }
+  EXPECT_THROW(encode_png(gradient(3), 10), Error);
+  EXPECT_THROW(encode_png(gradient(3), -1), Error);
+}
+
 TEST(Decode, GivesEveryFrame) {
   const auto frames = decode_frames(read_all(sample("animated.webp")));
   ASSERT_EQ(frames.size(), 3u);
