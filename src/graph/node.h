@@ -18,8 +18,8 @@ inline constexpr int64_t kMaxResolution = 16384;
 enum class Overlap {
   kNone,     // runs where the models run, alone
   kFree,     // beside everything (ComfyUI's "async def"): it waits, or uses the CPU a little
-  kInOrder,  // beside everything but others of this kind, which run one after another in the order of the schedule, so
-             // that files get the same numbers as without
+  kInOrder,  // beside others where that saves time, but not beside its own kind: these run one after another in the
+             // order of the schedule, so that files get the same numbers as without
 };
 
 struct Node {

@@ -132,7 +132,18 @@ void PromptRun::begin(size_t node) {
   task.inputs = gather_inputs(plan_[node], result_of_);
   tell([&](Listener& listener) { listener.on_executing(task.ids.node, task.ids.display); });
   if (ask_for_lazy(node)) return;
-  plan_[node].type->overlap == Overlap::kNone ? call_here(node) : call_beside(node);
+  goes_beside(node) ? call_beside(node) : call_here(node);
+}
+
+// What only may run beside others does so if there is something to gain by it, or it must wait for its turn there.
+bool PromptRun::goes_beside(size_t node) const {
+  const Overlap overlap = plan_[node].type->overlap;
+  return overlap == Overlap::kFree || (overlap == Overlap::kInOrder && (in_order_ > 0 || schedule_.work_is_ready()));
+}
+
+void PromptRun::came_back(size_t node) {
+  --beside_;
+  if (plan_[node].type->overlap == Overlap::kInOrder) --in_order_;
 }
 
 // True if the node must wait for inputs that it has asked for.
@@ -210,6 +221,7 @@ void PromptRun::call_beside(size_t node) {
   if (open.empty()) return finish_calls(node);
   task.running = open.size();
   ++beside_;
+  if (type.overlap == Overlap::kInOrder) ++in_order_;
   for (auto& [i, arguments] : open) {
     // The plan may grow while this runs: nothing of it is touched there but the node's declaration.
     const auto run = [this, node, &type, &task, i = i, arguments = std::move(arguments)] {
@@ -237,7 +249,7 @@ std::optional<size_t> PromptRun::take_finished(bool wait) {
   if (finished_.empty()) return std::nullopt;
   current_ = finished_.front();
   finished_.pop_front();
-  --beside_;
+  came_back(current_);
   return current_;
 }
 
@@ -367,7 +379,7 @@ void PromptRun::settle() {
     changed_.wait(lock, [this] { return !finished_.empty(); });
     const size_t node = finished_.front();
     finished_.pop_front();
-    --beside_;
+    came_back(node);
     lock.unlock();
     if (expands(states_[node].task->calls)) continue;
     try {

@@ -74,6 +74,8 @@ class PromptRun {
   bool ask_for_lazy(size_t node);
   void call_here(size_t node);
   void call_beside(size_t node);
+  bool goes_beside(size_t node) const;
+  void came_back(size_t node);
   Returned call(size_t node, size_t call, const std::vector<Argument>& arguments);
   std::optional<Returned> blocked(size_t node, const std::vector<Argument>& arguments);
   void finish_calls(size_t node);
@@ -109,8 +111,9 @@ class PromptRun {
   std::once_flag written_;
   std::string prompt_json_;
 
-  size_t beside_ = 0;  // nodes on side threads that were not taken from finished_ yet
-  std::mutex mutex_;   // guards what follows
+  size_t beside_ = 0;    // nodes on side threads that were not taken from finished_ yet
+  size_t in_order_ = 0;  // those among them with Overlap::kInOrder
+  std::mutex mutex_;     // guards what follows
   std::condition_variable_any changed_;
   std::deque<size_t> finished_;
 };

@@ -30,6 +30,9 @@ class Schedule {
   void done(size_t node);      // the node that next() gave has run
   void put_back(size_t node);  // it has not: next() gives it again when what it needs is done
 
+  // Whether a node is ready that is neither an output nor one that runs beside others: where the work is.
+  bool work_is_ready() const { return !ready_.empty() && ready_.rbegin()->first.first > 0; }
+
   // Nodes of a cycle, if that is why next() gave nothing (and nothing is given out); else empty.
   std::vector<size_t> cycle() const;
 

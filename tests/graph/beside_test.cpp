@@ -137,6 +137,35 @@ TEST_F(Beside, AnInterruptReachesWhatRunsThere) {
   EXPECT_THAT(outcome.journal.lines.back(), HasSubstr("interrupted"));
 }
 
+TEST_F(Beside, WhatWritesGoesBesideOnlyWhereThereIsOtherWork) {
+  std::vector<bool> here;
+  const auto runner = std::this_thread::get_id();
+  Registry registry = test::test_registry();
+  registry.add({.id = "Write",
+                .inputs = {socket("v", "*")},
+                .run =
+                    [&](Context& context, const Value&) {
+                      here.push_back(std::this_thread::get_id() == runner);
+                      context.sleep(0.05);
+                      return Ui{{{"n", {1}}}};
+                    },
+                .is_output = true,
+                .overlap = Overlap::kInOrder});
+  Executor executor(registry);
+  const std::string one = R"("1": {"class_type": "TestInt", "inputs": {"value": 1}},
+      "w": {"class_type": "Write", "inputs": {"v": ["1", 0]}})";
+  test::run(executor, registry, "{" + one + "}");
+  EXPECT_THAT(here, ElementsAre(true));
+  here.clear();
+  executor.forget_all();
+  const auto outcome = test::run(executor, registry, "{" + one + R"(,
+      "2": {"class_type": "TestInt", "inputs": {"value": 2}}, "3": {"class_type": "TestAdd", "inputs": {"a": ["2", 0], "b": 1}},
+      "w2": {"class_type": "Write", "inputs": {"v": ["3", 0]}}})");
+  ASSERT_EQ(here.size(), 2);
+  EXPECT_FALSE(here[0]);
+  EXPECT_EQ(outcome.result.outputs.size(), 2);
+}
+
 // Whatever overlaps, results are the same.
 TEST_F(Beside, ManyWithTheSameResult) {
   std::string text = "{";
