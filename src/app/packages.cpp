@@ -140,7 +140,8 @@ Frontend choose_frontend(const Flags& flags, const std::vector<Frontend>& instal
   }
   if (const char* root = std::getenv("EASEL_FRONTEND"); root && *root) return named(fs::absolute(root));
   const std::string version = flags.value("--front-end-version");
-  if (version.empty() && installed.empty()) return {};  // the server runs without a page, and says so there
+  if (version.empty() && installed.empty())  // the server runs without a page, and says so there
+    return {"", fs::path(EASEL_DEPS) / "frontends" / server::kFrontendVersion};
   return frontend_of_version(version.empty() ? "comfyanonymous/ComfyUI@latest" : version, installed);
 }
 

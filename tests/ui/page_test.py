@@ -111,6 +111,7 @@ def queue_and_cancel(page):
     open_queue(page)
     if page.is_new:
         page.tab.get_by_text("3 active").first.wait_for()
+        wait_for(lambda: page.tab.locator("[data-job-id]").count() >= 3, 20, "the panel lists the three")
     else:
         wait_for(lambda: page.tab.locator(".task-item").count() >= 3, 20, "the panel lists the three")
     page.shot("queue")
@@ -204,8 +205,9 @@ def mask_editor(page):
         page.tab.locator("button:visible", has_text="Save").last.click()
     assert uploaded.value.status == 200, uploaded.value.status
     wait_for(lambda: "clipspace" in str(page.widget("LoadImage", "image")), 20, "the node shows the painted picture")
-    names = [path.name for path in (page.server.base / "input/clipspace").iterdir()]
-    assert any("mask" in name for name in names), names
+    name = page.widget("LoadImage", "image")  # "clipspace/clipspace-painted-masked-1.png [input]"
+    path, _, where = name.rstrip("]").partition(" [")
+    wait_for(lambda: (page.server.base / (where or "input") / path).is_file(), 20, f"{name} is on disk")
 
 
 def chinese(page):
