@@ -7,7 +7,7 @@ import argparse, http.client, json, os, pathlib, statistics, sys, tempfile, thre
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
-from server import Server  # noqa: E402
+from server import Server, children  # noqa: E402
 
 
 def trivial(number, size):
@@ -66,6 +66,23 @@ def wait_empty(server, seconds=300):
         time.sleep(0.005)
 
 
+def cpu_seconds(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def sync_latency(folder):
+    """Median of the disk's own fdatasync of 4 kB: what one durable write costs at least."""
+    times = []
+    with open(pathlib.Path(folder) / "sync.probe", "wb", buffering=0) as file:
+        for _ in range(100):
+            file.write(b"x" * 4096)
+            began = time.perf_counter()
+            os.fdatasync(file.fileno())
+            times.append(time.perf_counter() - began)
+    return statistics.median(times)
+
+
 def percentile(values, part):
     return sorted(values)[min(len(values) - 1, int(len(values) * part))]
 
@@ -74,11 +91,14 @@ def throughput_rows(binaries, base, flags, size, count):
     with Server(binaries, base, *flags) as server:
         server.wait()
         server.run(trivial(1, size))  # the worker is ready
+        processes = {"server": server.process.pid, "worker": children(server.process.pid)[0]}
+        before = {name: cpu_seconds(pid) for name, pid in processes.items()}
         began = time.perf_counter()
         post_all(server, count, size, 4, first=10)
         posted = time.perf_counter()
         wait_empty(server)
         over = time.perf_counter()
+        used = {name: (cpu_seconds(pid) - before[name]) / count for name, pid in processes.items()}
         history = server.json("/history")
         done = sum(entry["status"]["status_str"] == "success" for entry in history.values())
         if done != count + 1:
@@ -86,6 +106,8 @@ def throughput_rows(binaries, base, flags, size, count):
         yield f"{count} prompts EmptyImage {size} to PreviewImage, first POST to last in the history", "200/s", \
             f"{count / (over - began):.0f}/s"
         yield "  of that accepted, 4 connections", "", f"{count / (posted - began):.0f}/s"
+        for name, seconds in used.items():
+            yield f"  processor time of the {name} per prompt", "", f"{seconds * 1000:.2f} ms"
         latencies = post_all(server, 1000, size, 4, rate=200, first=100_000)
         yield "POST /prompt at 200/s while the worker works, p50", "", f"{statistics.median(latencies) * 1000:.2f} ms"
         yield "  p99", "5 ms", f"{percentile(latencies, 0.99) * 1000:.2f} ms"
@@ -128,6 +150,7 @@ def main():
     options = arguments.parse_args()
     flags = ["--worker", options.worker] if options.worker else []
     with tempfile.TemporaryDirectory(dir=options.base) as base:
+        print(f"{'fdatasync of 4 kB on this disk, median':95} {'':>6} {sync_latency(base) * 1000:.2f} ms", flush=True)
         for make in (lambda: throughput_rows(options.bin, pathlib.Path(base) / "a", flags, options.size, options.count),
                      lambda: restart_rows(options.bin, pathlib.Path(base) / "b", flags, options.waiting)):
             for row in make():
