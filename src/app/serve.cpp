@@ -81,13 +81,13 @@ store::Limits history_limits(const Flags& flags) {
 }
 
 server::RunnerOptions runner_options(const Flags& flags, const Folders& folders, const std::string& worker) {
-  server::RunnerOptions options{.command = worker_command(flags, worker),
-                                .preview_method = flags.preview_method(),
-                                .preview_size = flags.integer("--preview-size", 512),
-                                .output = folders.output(),
-                                .publications = database(flags, folders).string() + ".publications",
-                                .drain = std::chrono::milliseconds(
-                                    static_cast<int64_t>(flags.real("--drain-timeout", 5) * 1000))};
+  server::RunnerOptions options{
+      .command = worker_command(flags, worker),
+      .preview_method = flags.preview_method(),
+      .preview_size = flags.integer("--preview-size", 512),
+      .output = folders.output(),
+      .publications = database(flags, folders).string() + ".publications",
+      .drain = std::chrono::milliseconds(static_cast<int64_t>(flags.real("--drain-timeout", 5) * 1000))};
   options.command.insert(options.command.end(), {"--publications", fs::absolute(options.publications)});
   return options;
 }
@@ -123,7 +123,8 @@ struct LogTap {
 // SIGTERM or SIGINT: the running prompt goes back into the queue, then the server ends. The second one does not wait.
 class Shutdown {
  public:
-  Shutdown(server::Runner& runner, server::HttpServer& http) : runner_(runner), http_(http) {}
+  Shutdown(server::Runner& runner, server::Waiters& waiters, server::HttpServer& http)
+      : runner_(runner), waiters_(waiters), http_(http) {}
   ~Shutdown() {
     if (thread_.joinable()) thread_.join();
   }
@@ -132,12 +133,14 @@ class Shutdown {
     log::info("shutting down");
     thread_ = std::thread([this] {
       runner_.stop();
+      waiters_.stop();
       http_.stop();
     });
   }
 
  private:
   server::Runner& runner_;
+  server::Waiters& waiters_;
   server::HttpServer& http_;
   std::thread thread_;
 };
@@ -165,7 +168,17 @@ int serve(const Flags& flags, const std::string& worker, std::vector<std::string
   const LogTap tap(logs);
   server::Catalog catalog(load_nodes(flags, worker), folders);
   server::Users users(folders.user(), flags.has("--multi-user"));
-  server::Runner runner(runner_options(flags, folders, worker), *store, hub);
+  server::Waiters waiters;
+  server::Tally tally;
+  server::RunnerOptions running = runner_options(flags, folders, worker);
+  running.on_end = [&](const store::Job& job, const store::Result& result, double seconds) {
+    tally.add(result.summary.state, seconds);
+    waiters.ended(job.prompt_id);
+  };
+  server::Runner runner(std::move(running), *store, hub);
+  options.healthy = [&runner] { return server::is_healthy(runner.facts()); };
+  const auto allowed = flags.values("--whitelist-custom-nodes");
+  const server::Packs packs(folders, flags.has("--disable-all-custom-nodes"), {allowed.begin(), allowed.end()});
   Packages packages = find_packages(folders.base());
   const Frontend frontend = choose_frontend(flags, packages.frontends);
   if (!frontend.version.empty()) log::info("page: comfyui-frontend-package {}", frontend.version);
@@ -176,6 +189,9 @@ int serve(const Flags& flags, const std::string& worker, std::vector<std::string
                             .catalog = catalog,
                             .users = users,
                             .logs = logs,
+                            .waiters = waiters,
+                            .tally = tally,
+                            .packs = packs,
                             .frontend = frontend.root,
                             .frontend_version = frontend.version.empty() ? server::kFrontendVersion : frontend.version,
                             .templates = std::move(packages.templates),
@@ -196,7 +212,7 @@ int serve(const Flags& flags, const std::string& worker, std::vector<std::string
   runner.start();
   if (flags.has("--quick-test-for-ci")) return quick_test(runner);
 
-  Shutdown shutdown(runner, http);
+  Shutdown shutdown(runner, waiters, http);
   http.on_signal([&shutdown] { shutdown.begin(); });
   say_where(options.addresses, http.port(), services.tls);
   if (const size_t waiting = store->remaining()) log::info("{} prompts wait from before", waiting);

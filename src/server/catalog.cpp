@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "folders/resolve.h"
+#include "server/middleware.h"
 
 namespace easel::server {
 namespace {
@@ -59,8 +60,10 @@ Catalog::Text Catalog::all() {
     json += object_info(node, files_.choices).dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
   }
   json += "}";
-  text_ = {std::make_shared<const std::string>(std::move(json)), ""};
-  text_.tag = fmt::format("\"{:x}-{:x}\"", text_.json->size(), std::hash<std::string>()(*text_.json));
+  const std::string tag = fmt::format("{:x}-{:x}", json.size(), std::hash<std::string>()(json));
+  auto packed = std::make_shared<const std::string>(gzip(json));
+  text_ = {std::make_shared<const std::string>(std::move(json)), std::move(packed), "\"" + tag + "\"",
+           "\"" + tag + "-gzip\""};
   signature_ = std::move(signature);
   return text_;
 }

@@ -17,10 +17,11 @@ class Catalog {
   const Registry& registry() const { return registry_; }
   const FileQueries& files() const { return files_; }
 
-  // The text of GET /object_info and its ETag; made anew only when a file list has changed. Any thread.
+  // The text of GET /object_info, plain and packed, each with its ETag; made anew only when a file list has changed.
+  // Any thread.
   struct Text {
-    std::shared_ptr<const std::string> json;
-    std::string tag;
+    std::shared_ptr<const std::string> json, gzip;
+    std::string tag, gzip_tag;
   };
   Text all();
   OrderedJson one(const std::string& id) const;  // {id: info}, or {}

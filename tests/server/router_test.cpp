@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "server/openapi.h"
 
 namespace easel::server {
 namespace {
@@ -67,6 +68,43 @@ TEST_F(RouterTest, UnknownPathsAndWrongMethods) {
   EXPECT_EQ(ask("GET", "/settings/"), "static");
   EXPECT_EQ(ask("GET", ""), "400");
   EXPECT_EQ(ask("GET", "http://x/"), "400");
+}
+
+TEST_F(RouterTest, SomeAnswerBelowApiAlone) {
+  router_.add(
+      "GET", "/jobs", [](const Request&) { return text_response(200, "jobs"); }, {}, Under::kApiAlone);
+  EXPECT_EQ(ask("GET", "/api/jobs"), "jobs");
+  EXPECT_EQ(ask("POST", "/api/jobs"), "405");
+  EXPECT_EQ(ask("GET", "/jobs"), "static");
+}
+
+TEST_F(RouterTest, AnswersAreCounted) {
+  for (const char* path : {"/queue", "/api/queue", "/refuses", "/api/nowhere"}) ask("GET", path);
+  std::map<std::string, std::map<int, uint64_t>> seen;
+  for (const auto& count : router_.counts()) seen[count.pattern] = count.answers;
+  EXPECT_EQ(seen["/queue"], (std::map<int, uint64_t>{{200, 2}}));
+  EXPECT_EQ(seen["/refuses"], (std::map<int, uint64_t>{{403, 1}}));
+  EXPECT_EQ(seen[""], (std::map<int, uint64_t>{{404, 1}}));
+}
+
+TEST_F(RouterTest, TheDescriptionIsMadeOfTheTable) {
+  router_.post("/a/{x}/b/{y*}", [](const Request&) { return text_response(200, ""); },
+               {.about = "Does it",
+                .query = {{"n", schema::integer(), "how many", true}},
+                .body = schema::object({{"always*", schema::text()}, {"at_times", schema::list(schema::number())}}),
+                .answer = schema::ref("Job"),
+                .also = {{409, "It is done"}}});
+  const OrderedJson api = openapi(router_);
+  EXPECT_EQ(api["paths"].size(), 1u) << "routes that say nothing are left out";
+  const OrderedJson& operation = api["paths"]["/a/{x}/b/{y}"]["post"];
+  EXPECT_EQ(operation["operationId"], "post_a_x_b_y");
+  EXPECT_EQ(operation["parameters"].size(), 3u);
+  EXPECT_EQ(operation["parameters"][2]["required"], true);
+  const OrderedJson& body = operation["requestBody"]["content"]["application/json"]["schema"];
+  EXPECT_EQ(body["required"], OrderedJson::array({"always"}));
+  EXPECT_EQ(body["properties"]["at_times"]["items"]["type"], "number");
+  EXPECT_EQ(operation["responses"]["200"]["content"]["application/json"]["schema"]["$ref"], "#/components/schemas/Job");
+  EXPECT_EQ(operation["responses"]["409"]["description"], "It is done");
 }
 
 TEST_F(RouterTest, ErrorsBecomeAnswers) {

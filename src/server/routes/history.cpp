@@ -20,8 +20,9 @@ std::optional<int64_t> integer_argument(const Request& request, const char* name
 }
 
 Response get_history(const Request& request, Services& services) {
-  const auto entries = services.store.history(integer_argument(request, "max_items"),
-                                              integer_argument(request, "offset"), owner_of(request));
+  const auto most = integer_argument(request, "max_items"), offset = integer_argument(request, "offset");
+  if (most && *most < 0) return json_text("{}");
+  const auto entries = services.store.history(most, offset, owner_of(request));
   std::string text = "{";
   for (const store::HistoryEntry& entry : entries) (text += text.size() > 1 ? ", " : "") += history_item(entry);
   return json_text(text + "}");
@@ -39,12 +40,22 @@ Response post_history(const Request& request, Services& services) {
 }  // namespace
 
 void add_history_routes(Router& router, Services& services) {
-  router.get("/history", [&services](const Request& request) { return get_history(request, services); });
-  router.get("/history/{id*}", [&services](const Request& request) {
-    const auto entry = services.store.find_history(request.params[0]);
-    return json_text(entry && request.caller.may_see(entry->job.owner) ? "{" + history_item(*entry) + "}" : "{}");
-  });
-  router.post("/history", [&services](const Request& request) { return post_history(request, services); });
+  using namespace schema;
+  router.get("/history", [&services](const Request& request) { return get_history(request, services); },
+             {.about = "Prompts that have ended, in the order in which they did",
+              .query = {{"max_items", integer(), "the newest so many; with offset, the first so many from there"},
+                        {"offset", integer(), "counted from the oldest"}},
+              .answer = map(ref("HistoryEntry")),
+              .also = {{400, "An argument is no integer"}}});
+  router.get(
+      "/history/{prompt_id*}",
+      [&services](const Request& request) {
+        const auto entry = services.store.find_history(request.params[0]);
+        return json_text(entry && request.caller.may_see(entry->job.owner) ? "{" + history_item(*entry) + "}" : "{}");
+      },
+      {.about = "The entry of one prompt; {} while it has not ended", .answer = map(ref("HistoryEntry"))});
+  router.post("/history", [&services](const Request& request) { return post_history(request, services); },
+              {.about = "Forget entries", .body = object({{"clear", boolean()}, {"delete", list(text())}})});
 }
 
 }  // namespace easel::server

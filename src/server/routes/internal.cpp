@@ -60,16 +60,25 @@ Response newest_files(const Request& request, const Folders& folders) {
 }  // namespace
 
 void add_internal_routes(Router& router, Services& services) {
+  using namespace schema;
   LogRing& ring = services.logs;
   const Folders& folders = services.folders;
-  router.only("GET", "/internal/logs", [&ring](const Request& request) { return want_admin(request), logs(ring); });
+  router.only("GET", "/internal/logs", [&ring](const Request& request) { return want_admin(request), logs(ring); },
+              {.about = "The last lines of the log, as one text", .answer = text()});
   router.only("GET", "/internal/logs/raw",
-              [&ring](const Request& request) { return want_admin(request), raw_logs(ring); });
-  router.only("PATCH", "/internal/logs/subscribe",
-              [&ring](const Request& request) { return subscribe(request, ring); });
-  router.only("GET", "/internal/folder_paths", [&folders](const Request&) { return folder_paths(folders); });
+              [&ring](const Request& request) { return want_admin(request), raw_logs(ring); },
+              {.about = "The last lines of the log",
+               .answer = object({{"entries*", list(object({{"t*", text()}, {"m*", text()}}))}, {"size*", any()}})});
+  router.only("PATCH", "/internal/logs/subscribe", [&ring](const Request& request) { return subscribe(request, ring); },
+              {.about = "Follow the log on the WebSocket of this client",
+               .body = object({{"clientId*", text()}, {"enabled*", boolean()}})});
+  router.only("GET", "/internal/folder_paths", [&folders](const Request&) { return folder_paths(folders); },
+              {.about = "Where each kind of model lies", .answer = map(list(text()))});
   router.only("GET", "/internal/files/{type}",
-              [&folders](const Request& request) { return newest_files(request, folders); });
+              [&folders](const Request& request) { return newest_files(request, folders); },
+              {.about = "Files of input, output or temp, the newest first",
+               .answer = list(text()),
+               .also = {{400, "No such folder"}}});
 }
 
 }  // namespace easel::server

@@ -1,11 +1,14 @@
 // GET and POST /prompt.
 #include "graph/prompt.h"
 
+#include <charconv>
 #include <cmath>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "page/saved_workflow.h"
+#include "server/job_summary.h"
+#include "server/later_response.h"
 #include "server/routes/job_json.h"
 #include "server/routes/routes.h"
 #include "server/uuid.h"
@@ -14,6 +17,7 @@ namespace easel::server {
 namespace {
 
 constexpr size_t kMaxId = 512;
+constexpr double kLongestWait = 3600;  // seconds
 
 Response refused(int status, const PromptError& error, OrderedJson node_errors = OrderedJson::object()) {
   return json_response(OrderedJson{{"error", to_json(error)}, {"node_errors", std::move(node_errors)}}, status);
@@ -76,8 +80,50 @@ void take_saved_workflow(PromptBody& body, const Catalog& catalog) {
   if (body.extra_pnginfo.empty()) body.extra_pnginfo = "{\"workflow\": " + workflow.dump() + "}";
 }
 
+// ?wait=SECONDS; nothing when it is not asked for. Throws Error.
+std::optional<double> wait_argument(const Request& request) {
+  const auto text = request.argument("wait");
+  if (!text) return std::nullopt;
+  double seconds = 0;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), seconds);
+  if (error != std::errc() || end != text->data() + text->size() || !(seconds >= 0) || seconds > kLongestWait)
+    fail("wait: seconds from 0 to {} were wanted", kLongestWait);
+  return seconds;
+}
+
+// What has become of a prompt: 200 with its outputs once it has ended, 202 until then. `accepted`: the members that
+// POST /prompt answers with anyway.
+Response outcome(const std::string& accepted, const std::string& prompt_id, store::Store& store) {
+  const auto line = store.job_line(prompt_id);
+  const auto entry = store.find_history(prompt_id);
+  const bool waits = line && !entry;
+  return json_text(fmt::format(R"({{{}, "status": "{}", "outputs": {}{}}})", accepted, line ? line->state : "cancelled",
+                               entry ? entry->result.outputs : "{}",
+                               entry ? R"(, "execution_status": )" + entry->result.status : ""),
+                   waits ? 202 : 200);
+}
+
+Response answer_at_the_end(const std::string& accepted, const std::string& prompt_id, double seconds,
+                           Services& services) {
+  LaterResponse later;
+  const auto deadline = Waiters::Clock::now() +
+                        std::chrono::duration_cast<Waiters::Clock::duration>(std::chrono::duration<double>(seconds));
+  const auto tell = [later, accepted, prompt_id, &store = services.store]() mutable {
+    try {
+      later.put(outcome(accepted, prompt_id, store));
+    } catch (const std::exception& error) {
+      log::error("{}", error.what());
+      later.put(text_response(500, "500: Internal Server Error"));
+    }
+  };
+  if (!services.waiters.wait(prompt_id, deadline, tell)) return outcome(accepted, prompt_id, services.store);
+  if (services.store.find_history(prompt_id)) services.waiters.ended(prompt_id);  // it was quicker
+  return later.promise();
+}
+
 Response post_prompt(const Request& request, Services& services) {
   PromptBody body;
+  std::optional<double> wait;
   Wishes wishes;
   std::string extra_data;
   try {
@@ -85,6 +131,7 @@ Response post_prompt(const Request& request, Services& services) {
     take_saved_workflow(body, services.catalog);
     wishes = read_wishes(body.rest);
     extra_data = extra_data_text(body);
+    wait = wait_argument(request);
   } catch (const Error& error) {
     return refused(400, "invalid_prompt", error.what());
   }
@@ -112,6 +159,8 @@ Response post_prompt(const Request& request, Services& services) {
                                      .prompt = prompt_to_json(*body.prompt),
                                      .extra_data = std::move(extra_data),
                                      .outputs = Json(checked.outputs_to_execute).dump(),
+                                     .created = now_ms(),
+                                     .workflow_id = workflow_id(body.extra_pnginfo),
                                      .owner = request.caller.user};
   store::Store::Accepted accepted;
   try {
@@ -130,17 +179,47 @@ Response post_prompt(const Request& request, Services& services) {
     services.hub.send_status();
     services.runner.wake();
   }
-  return json_text(fmt::format(R"({{"prompt_id": {}, "number": {}, "node_errors": {}}})", quote_json(wishes.prompt_id),
-                               number_text(accepted.number), checked.node_errors.dump()));
+  const std::string answer =
+      fmt::format(R"("prompt_id": {}, "number": {}, "node_errors": {})", quote_json(wishes.prompt_id),
+                  number_text(accepted.number), checked.node_errors.dump());
+  if (wait) return answer_at_the_end(answer, wishes.prompt_id, *wait, services);
+  return json_text("{" + answer + "}");
 }
 
 }  // namespace
 
 void add_prompt_routes(Router& router, Services& services) {
-  router.get("/prompt", [&services](const Request&) {
-    return json_text(fmt::format(R"({{"exec_info": {{"queue_remaining": {}}}}})", services.store.remaining()));
-  });
-  router.post("/prompt", [&services](const Request& request) { return post_prompt(request, services); });
+  using namespace schema;
+  const Schema body = object({{"prompt*", ref("Prompt")},
+                              {"client_id", text()},
+                              {"prompt_id", text()},
+                              {"extra_data", any()},
+                              {"number", number()},
+                              {"front", boolean()},
+                              {"partial_execution_targets", list(text())}});
+  const Schema accepted = object({{"prompt_id*", text()},
+                                  {"number*", number()},
+                                  {"node_errors*", map(ref("NodeErrors"))},
+                                  {"status", text()},
+                                  {"outputs", ref("Outputs")},
+                                  {"execution_status", ref("RunStatus")}});
+  router.get(
+      "/prompt",
+      [&services](const Request&) {
+        return json_text(fmt::format(R"({{"exec_info": {{"queue_remaining": {}}}}})", services.store.remaining()));
+      },
+      {.about = "How many prompts wait or run",
+       .answer = object({{"exec_info*", object({{"queue_remaining*", integer()}})}})});
+  router.post("/prompt", [&services](const Request& request) { return post_prompt(request, services); },
+              {.about = "Queue a prompt, or a workflow as the page saves it; the same prompt_id twice is one prompt",
+               .query = {{"wait", number(), "answer when it has ended, or after so many seconds with 202"}},
+               .body = body,
+               .answer = accepted,
+               .also = {{202, "It had not ended when the wait was over"},
+                        {400, "The prompt is wrong (PromptError)"},
+                        {409, "Another prompt of this id waits or runs"},
+                        {429, "The queue is full"},
+                        {503, "The queue cannot be written"}}});
 }
 
 }  // namespace easel::server

@@ -28,6 +28,8 @@ Response post_queue(const Request& request, Services& services) {
   const auto ids = ids_to_delete(body);
   if (body.value("clear", Json()) == true) services.store.clear_pending(owner_of(request));
   if (!ids.empty()) services.store.delete_pending(ids, owner_of(request));
+  for (const std::string& id : services.waiters.prompt_ids())
+    if (!services.store.job_line(id)) services.waiters.ended(id);
   services.hub.send_status();
   return empty_response();
 }
@@ -65,10 +67,19 @@ Response post_free(const Request& request, Services& services) {
 }  // namespace
 
 void add_queue_routes(Router& router, Services& services) {
-  router.get("/queue", [&services](const Request& request) { return get_queue(request, services); });
-  router.post("/queue", [&services](const Request& request) { return post_queue(request, services); });
-  router.post("/interrupt", [&services](const Request& request) { return post_interrupt(request, services); });
-  router.post("/free", [&services](const Request& request) { return post_free(request, services); });
+  using namespace schema;
+  router.get(
+      "/queue", [&services](const Request& request) { return get_queue(request, services); },
+      {.about = "Prompts that run and wait, in their order",
+       .answer = object({{"queue_running*", list(ref("QueueItem"))}, {"queue_pending*", list(ref("QueueItem"))}})});
+  router.post("/queue", [&services](const Request& request) { return post_queue(request, services); },
+              {.about = "Take prompts that wait out of the queue",
+               .body = object({{"clear", boolean()}, {"delete", list(text())}})});
+  router.post("/interrupt", [&services](const Request& request) { return post_interrupt(request, services); },
+              {.about = "Interrupt the prompt that runs, or that one only", .body = object({{"prompt_id", text()}})});
+  router.post("/free", [&services](const Request& request) { return post_free(request, services); },
+              {.about = "Give memory back when no prompt runs",
+               .body = object({{"unload_models", boolean()}, {"free_memory", boolean()}})});
 }
 
 }  // namespace easel::server

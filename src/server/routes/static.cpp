@@ -37,17 +37,22 @@ Response package_file(const Request& request, const std::vector<std::filesystem:
 }  // namespace
 
 void add_static_routes(Router& router, Services& services) {
-  router.only("GET", "/templates/{path*}", [&services](const Request& request) {
-    try {
-      return package_file(request, services.templates);
-    } catch (const HttpError&) {
-      // Without a list the page's template dialog waits for ever.
-      if (request.params[0] == "index.json") return json_text("[]");
-      throw;
-    }
-  });
-  router.only("GET", "/docs/{path*}",
-              [&services](const Request& request) { return package_file(request, services.docs); });
+  using namespace schema;
+  router.only(
+      "GET", "/templates/{file*}",
+      [&services](const Request& request) {
+        try {
+          return package_file(request, services.templates);
+        } catch (const HttpError&) {
+          // Without a list the page's template dialog waits for ever.
+          if (request.params[0] == "index.json") return json_text("[]");
+          throw;
+        }
+      },
+      {.about = "A file of the workflow templates that are installed", .answer_type = "application/octet-stream"});
+  router.only("GET", "/docs/{file*}",
+              [&services](const Request& request) { return package_file(request, services.docs); },
+              {.about = "A page of the nodes' documentation that is installed", .answer_type = "text/markdown"});
   router.otherwise([root = services.frontend](const Request& request) { return web_file(request, root); });
 }
 

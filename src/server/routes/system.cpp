@@ -1,7 +1,6 @@
-// What the server is: /system_stats, /features, and the lists of extensions, translations and templates.
+// What the server is: /system_stats and /features.
 #include "base/error.h"
 #include "base/host.h"
-#include "server/file_facts.h"
 #include "server/routes/routes.h"
 #include "server/version.h"
 
@@ -41,23 +40,15 @@ Response system_stats(Services& services) {
                                    {"devices", std::move(devices)}});
 }
 
-// Every script under the web root's extensions/: the page imports those it does not know.
-Response extensions(const Services& services) {
-  OrderedJson urls = OrderedJson::array();
-  for (const std::string& file : files_below(services.frontend / "extensions", true))
-    if (file.ends_with(".js")) urls.push_back("/extensions/" + file);
-  return json_response(urls);
-}
-
 }  // namespace
 
 void add_system_routes(Router& router, Services& services) {
-  router.get("/system_stats", [&services](const Request&) { return system_stats(services); });
-  router.get("/features", [&services](const Request&) { return json_text(services.hub.features()); });
-  router.get("/extensions", [&services](const Request&) { return extensions(services); });
-  // Of packages of nodes, of which there are none: the shapes that a page finds empty.
-  router.get("/i18n", [](const Request&) { return json_text("{}"); });
-  router.get("/workflow_templates", [](const Request&) { return json_text("{}"); });
+  using namespace schema;
+  router.get(
+      "/system_stats", [&services](const Request&) { return system_stats(services); },
+      {.about = "Versions, memory and devices", .answer = object({{"system*", any()}, {"devices*", list(any())}})});
+  router.get("/features", [&services](const Request&) { return json_text(services.hub.features()); },
+             {.about = "What the server can do, as on the WebSocket", .answer = map(any())});
 }
 
 }  // namespace easel::server

@@ -120,8 +120,27 @@ Response upload(const Request& request, Services& services, bool mask) {
 }  // namespace
 
 void add_upload_routes(Router& router, Services& services) {
-  router.post("/upload/image", [&services](const Request& request) { return upload(request, services, false); });
-  router.post("/upload/mask", [&services](const Request& request) { return upload(request, services, true); });
+  using namespace schema;
+  const Schema bytes{{{"type", "string"}, {"format", "binary"}}};
+  router.post("/upload/image", [&services](const Request& request) { return upload(request, services, false); },
+              {.about = "Keep a file; another name is chosen if a different file has this one",
+               .body = object({{"image*", bytes},
+                               {"type", one_of({"input", "temp", "output"})},
+                               {"subfolder", text()},
+                               {"overwrite", one_of({"true", "1"})}}),
+               .answer = ref("File"),
+               .also = {{400, "No file, a bad name or type"}, {413, "Too large"}},
+               .body_type = "multipart/form-data"});
+  router.post("/upload/mask", [&services](const Request& request) { return upload(request, services, true); },
+              {.about = "Keep a picture that was there with the alpha of the one that is sent",
+               .body = object({{"image*", bytes},
+                               {"original_ref*", text()},
+                               {"type", one_of({"input", "temp", "output"})},
+                               {"subfolder", text()},
+                               {"overwrite", one_of({"true", "1"})}}),
+               .answer = ref("File"),
+               .also = {{400, "No file, a bad name or type"}, {413, "Too large"}},
+               .body_type = "multipart/form-data"});
 }
 
 }  // namespace easel::server

@@ -36,6 +36,9 @@ Response saved(const Request& request, const fs::path& root, const fs::path& pat
   return json_response(request.flag("full_info") ? info(name, path) : OrderedJson(name));
 }
 
+// .index.json and its kind are read by name, never listed.
+bool is_hidden(const std::string& path) { return path.starts_with('.') || path.find("/.") != std::string::npos; }
+
 Response list(const Request& request, const Services& services) {
   const auto directory = request.argument("dir");
   if (!directory || directory->empty()) throw HttpError(400, "Directory not provided");
@@ -46,6 +49,7 @@ Response list(const Request& request, const Services& services) {
   const bool full_info = request.flag("full_info"), split = request.flag("split");
   OrderedJson entries = OrderedJson::array();
   for (const std::string& file : files_below(found.path, request.flag("recurse"))) {
+    if (is_hidden(file)) continue;
     if (full_info) {
       entries.push_back(info(file, found.path / file));
     } else if (split) {
@@ -63,7 +67,9 @@ Response list(const Request& request, const Services& services) {
 Response tree(const Request& request, const Services& services) {
   const fs::path root = root_of(request, services);
   if (!fs::is_directory(root)) return json_text("[]");
-  const auto found = folders::resolve(root, request.argument("path").value_or(""), "");
+  const std::string asked = request.argument("path").value_or("");
+  const auto found =
+      asked.empty() ? folders::Resolved{root, folders::Verdict::kOk, ""} : folders::resolve(root, asked, "");
   if (found.verdict == folders::Verdict::kBadName) throw HttpError(400, "400: " + found.reason);
   if (!found) throw HttpError(403, "403: Forbidden");
   if (!fs::is_directory(found.path)) throw HttpError(404, "Requested path is not a directory");
@@ -155,13 +161,42 @@ Response remove(const Request& request, const Services& services) {
 }  // namespace
 
 void add_userdata_routes(Router& router, Services& services) {
-  router.get("/userdata", [&services](const Request& request) { return list(request, services); });
-  router.get("/v2/userdata", [&services](const Request& request) { return tree(request, services); });
-  router.get("/userdata/{file*}", [&services](const Request& request) { return read(request, services); });
-  router.post("/userdata/{file*}/move/{dest*}",
-              [&services](const Request& request) { return move(request, services); });
-  router.post("/userdata/{file*}", [&services](const Request& request) { return write(request, services); });
-  router.del("/userdata/{file*}", [&services](const Request& request) { return remove(request, services); });
+  using namespace schema;
+  const Schema file_or_path{{{"anyOf", OrderedJson::array({text().json, ref("UserFile").json})}}};
+  const Schema raw{{{"type", "string"}, {"format", "binary"}}};
+  const RouteDoc::Argument overwrite{"overwrite", boolean(), "true unless said"};
+  const RouteDoc::Argument full_info{"full_info", boolean(), "answer with size and times"};
+  router.get("/userdata", [&services](const Request& request) { return list(request, services); },
+             {.about = "Files of a folder of the user's",
+              .query = {{"dir", text(), "", true},
+                        {"recurse", boolean(), "folders in it too"},
+                        full_info,
+                        {"split", boolean(), "each path with its parts"}},
+              .answer = schema::list(any()),
+              .also = {{400, "No folder was named"}, {403, "It leads out"}, {404, "No such folder"}}});
+  router.get("/v2/userdata", [&services](const Request& request) { return tree(request, services); },
+             {.about = "Files and folders below a folder of the user's",
+              .query = {{"path", text(), ""}},
+              .answer = schema::list(any()),
+              .also = {{400, "A bad name"}, {403, "It leads out"}, {404, "No such folder"}}});
+  router.get("/userdata/{file*}", [&services](const Request& request) { return read(request, services); },
+             {.about = "A file of the user's",
+              .also = {{403, "It leads out"}, {404, "No such file"}},
+              .answer_type = "application/octet-stream"});
+  router.post("/userdata/{file*}/move/{dest*}", [&services](const Request& request) { return move(request, services); },
+              {.about = "Give a file another name",
+               .query = {overwrite, full_info},
+               .answer = file_or_path,
+               .also = {{403, "It leads out"}, {404, "No such file"}, {409, "A file has that name"}}});
+  router.post("/userdata/{file*}", [&services](const Request& request) { return write(request, services); },
+              {.about = "Write a file",
+               .query = {overwrite, full_info},
+               .body = raw,
+               .answer = file_or_path,
+               .also = {{400, "It cannot be written"}, {403, "It leads out"}, {409, "A file has that name"}},
+               .body_type = "application/octet-stream"});
+  router.del("/userdata/{file*}", [&services](const Request& request) { return remove(request, services); },
+             {.about = "Delete a file", .also = {{403, "It leads out"}, {404, "No such file"}}, .status = 204});
 }
 
 }  // namespace easel::server

@@ -56,27 +56,40 @@ Response post_users(const Request& request, Users& users) {
 }  // namespace
 
 void add_user_routes(Router& router, Services& services) {
+  using namespace schema;
   Users& users = services.users;
-  router.get("/users", [&users](const Request& request) { return get_users(request, users); });
-  router.post("/users", [&users](const Request& request) { return post_users(request, users); });
-
+  router.get("/users", [&users](const Request& request) { return get_users(request, users); },
+             {.about = "The users there are, or whether the one has used the server before",
+              .answer = object({{"storage*", text()}, {"users", map(text())}, {"migrated", boolean()}})});
+  router.post("/users", [&users](const Request& request) { return post_users(request, users); },
+              {.about = "A new user; gives its id",
+               .body = object({{"username*", text()}}),
+               .answer = text(),
+               .also = {{400, "No name, or one that is taken"}}});
   router.get("/settings",
-             [&users](const Request& request) { return json_response(SettingsFile(users, request).load()); });
-  router.get("/settings/{id*}", [&users](const Request& request) {
-    const OrderedJson settings = SettingsFile(users, request).load();
-    const auto found = settings.find(request.params[0]);
-    return json_response(found == settings.end() ? OrderedJson(nullptr) : *found);
-  });
-  router.post("/settings", [&users](const Request& request) {
-    const Json changes = request.json();
-    if (!changes.is_object()) throw HttpError(400, "an object was wanted");
-    SettingsFile(users, request).merge(changes);
-    return empty_response();
-  });
-  router.post("/settings/{id*}", [&users](const Request& request) {
-    SettingsFile(users, request).merge({{request.params[0], request.json()}});
-    return empty_response();
-  });
+             [&users](const Request& request) { return json_response(SettingsFile(users, request).load()); },
+             {.about = "All settings of the user", .answer = map(any()), .also = {{401, "Unknown user"}}});
+  router.get("/settings/{id*}",
+             [&users](const Request& request) {
+               const OrderedJson settings = SettingsFile(users, request).load();
+               const auto found = settings.find(request.params[0]);
+               return json_response(found == settings.end() ? OrderedJson(nullptr) : *found);
+             },
+             {.about = "One setting, or null", .answer = any()});
+  router.post("/settings",
+              [&users](const Request& request) {
+                const Json changes = request.json();
+                if (!changes.is_object()) throw HttpError(400, "an object was wanted");
+                SettingsFile(users, request).merge(changes);
+                return empty_response();
+              },
+              {.about = "Change some settings", .body = map(any())});
+  router.post("/settings/{id*}",
+              [&users](const Request& request) {
+                SettingsFile(users, request).merge({{request.params[0], request.json()}});
+                return empty_response();
+              },
+              {.about = "Change one setting", .body = any()});
 }
 
 }  // namespace easel::server

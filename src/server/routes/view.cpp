@@ -50,16 +50,18 @@ Response encoded(std::string bytes, std::string type) {
 }
 
 // "webp;90", "jpeg;80", "jpeg": alpha survives only as webp.
-Response preview(const fs::path& path, const std::string& wish, bool with_alpha) {
+Response preview(const fs::path& path, const std::string& wish, const std::string& channel) {
   const size_t semicolon = std::min(wish.find(';'), wish.size());
   std::string format = wish.substr(0, semicolon);
   int quality = 90;
   if (semicolon < wish.size()) std::from_chars(wish.data() + semicolon + 1, wish.data() + wish.size(), quality);
   quality = std::clamp(quality, 1, 100);
-  if ((format != "webp" && format != "jpeg") || with_alpha) format = "webp";
+  if ((format != "webp" && format != "jpeg") || channel.find('a') != std::string::npos) format = "webp";
   const media::Picture picture = media::decode_file(path);
   if (format == "jpeg") return encoded(media::encode_jpeg(media::to_rgb(picture), quality), "image/jpeg");
-  return encoded(media::encode_webp(picture.channels >= 3 ? picture : media::to_rgba(picture), quality), "image/webp");
+  const bool keeps_alpha = picture.has_alpha() && channel != "rgb";
+  return encoded(media::encode_webp(keeps_alpha ? media::to_rgba(picture) : media::to_rgb(picture), quality),
+                 "image/webp");
 }
 
 Response channel(const fs::path& path, const std::string& which) {
@@ -78,7 +80,7 @@ Response view(const Request& request, Services& services) {
   Response response;
   try {
     if (wish) {
-      response = preview(path, *wish, which.find('a') != std::string::npos);
+      response = preview(path, *wish, which);
     } else if (which == "rgb" || which == "a") {
       response = channel(path, which);
     } else {
@@ -102,7 +104,16 @@ Response view(const Request& request, Services& services) {
 }  // namespace
 
 void add_view_routes(Router& router, Services& services) {
-  router.get("/view", [&services](const Request& request) { return view(request, services); });
+  using namespace schema;
+  router.get("/view", [&services](const Request& request) { return view(request, services); },
+             {.about = "A file of input, output or temp; ranges are served",
+              .query = {{"filename", text(), "may end in [input], [output] or [temp]", true},
+                        {"type", one_of({"output", "input", "temp"}), "output unless said"},
+                        {"subfolder", text(), ""},
+                        {"preview", text(), "webp;QUALITY or jpeg;QUALITY: smaller, for looking at"},
+                        {"channel", one_of({"rgba", "rgb", "a"}), "as a PNG of these channels"}},
+              .also = {{400, "A bad name or type"}, {403, "The subfolder leads out"}, {404, "No such file"}},
+              .answer_type = "application/octet-stream"});
 }
 
 }  // namespace easel::server
