@@ -95,6 +95,8 @@ const std::vector<Flag>& table() {
       {"--lowvram", plain, later, "memory", "little GPU memory"},
       {"--novram", plain, later, "memory", "hardly any GPU memory"},
       {"--cpu", plain, worker, "memory", "everything on the CPU"},
+      {"--cpu-int8", plain, worker, "", "multiply 8-bit integers in diffusion models: faster, approximate"},
+      {"--threads", integer, worker, "", "threads for the models (one for each core that this process may use)"},
       {"--reserve-vram", number, later, "", "GB of GPU memory left to others"},
       {"--async-offload", plain, later, "", "offload while computing"},
       {"--force-non-blocking", plain, later, "", "non-blocking copies everywhere"},

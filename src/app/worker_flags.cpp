@@ -25,7 +25,8 @@ void add_cache(CLI::App& app, CachePolicy& cache) {
     if (entries > 0) cache = {CachePolicy::Kind::kLru, entries, cache.bytes};  // 0 is the classic one, as in ComfyUI
   };
   app.add_option_function<size_t>("--cache-lru", lru, "keep the outputs of N nodes");
-  app.add_flag_callback("--cache-none", [&cache] { cache.kind = CachePolicy::Kind::kNone; }, "keep no outputs");
+  app.add_flag_callback(
+      "--cache-none", [&cache] { cache.kind = CachePolicy::Kind::kNone; }, "keep no outputs");
   app.add_option_function<double>(
          "--cache-bytes", [&cache](double mb) { cache.bytes = static_cast<size_t>(mb * 1024 * 1024); },
          "MB that kept outputs may take")
@@ -57,6 +58,7 @@ std::optional<int> parse_worker_flags(int argc, char** argv, WorkerFlags& flags)
   app.add_flag("--cpu")->description("run on the CPU, which this build does anyway");
   app.add_flag("--force-fp32", flags.precision.force_fp32)
       ->excludes(app.add_flag("--force-fp16", flags.precision.force_fp16));
+  app.add_flag("--cpu-int8", flags.precision.cpu_int8);
   const Dtypes dtypes = {{"fp32", at::kFloat}, {"bf16", at::kBFloat16}, {"fp16", at::kHalf}};
   Dtypes unet_dtypes = dtypes;
   unet_dtypes.emplace_back("fp64", at::kDouble);

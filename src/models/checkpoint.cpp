@@ -26,7 +26,7 @@ Model make_model(const TensorFilePtr& file, const std::string& prefix, const Loa
   if (!architecture->make) {
     fail("load_diffusion_model: '{}' is a {} model; this kind is not there yet", bare.origin(), architecture->name);
   }
-  const Weights weights(
+  Weights weights(
       file,
       [&](const std::string& name) -> std::optional<std::string> {
         if (name.rfind("noise_augmentor.data_", 0) == 0) return name;  // unCLIP's
@@ -34,6 +34,7 @@ Model make_model(const TensorFilePtr& file, const std::string& prefix, const Loa
         return rest ? std::optional("diffusion_model." + *rest) : std::nullopt;
       },
       held);
+  if (options.precision.int8) weights = weights.in_int8();
   Model model(*architecture, weights, architecture->sampling(bare, whole), options.precision);
   architecture->make(weights, options.precision);  // missing weights show here rather than in the first step
   return model;

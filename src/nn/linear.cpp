@@ -3,11 +3,17 @@
 #include <fmt/ranges.h>
 
 #include "base/error.h"
+#include "tensor/kernels/int8.h"
 #include "tensor/kernels/norm.h"
 
 namespace easel::nn {
 
 namespace {
+
+// A layer whose weight was rounded to 8 bits, to be told from the exact one.
+struct Rough {
+  kernels::PackedLinear layer;
+};
 
 // The two halves of the low-rank patches that stand beside a weight.
 template <class Down>
@@ -23,8 +29,13 @@ Linear::Linear(const Weights& w) : weight(w["weight"]), bias(w.find("bias")) {
 }
 
 kernels::PackedLinear Linear::packed(const Tensor& x) const {
-  auto layer = weight.unpatched().packed<kernels::PackedLinear>(
-      x, [](const Tensor& w) { return kernels::pack_linear(w.flatten(1)); });
+  using Exact = kernels::PackedLinear;
+  const Weight bare = weight.unpatched();
+  const bool is_rough = weight.in_int8() && x.dim() > 2;  // vectors, such as a time embedding, stay exact
+  Exact layer =
+      is_rough
+          ? bare.packed<Rough>(x, [](const Tensor& w) { return Rough{kernels::pack_linear_int8(w.flatten(1))}; }).layer
+          : bare.packed<Exact>(x, [](const Tensor& w) { return kernels::pack_linear(w.flatten(1)); });
   if (bias) layer.bias = bias->like(x);  // not in the pack: a patch may touch one and not the other
   return layer;
 }
@@ -66,8 +77,10 @@ Conv2d::Conv2d(const Weights& w, int64_t stride, std::optional<int64_t> padding)
 }
 
 kernels::PackedConvolution Conv2d::packed(const Tensor& x) const {
-  auto layer = weight.unpatched().packed<kernels::PackedConvolution>(
-      x, [this](const Tensor& w) { return kernels::pack_convolution(w, std::nullopt, shape); });
+  auto layer = weight.unpatched().packed<kernels::PackedConvolution>(x, [this](const Tensor& w) {
+    return weight.in_int8() ? kernels::pack_convolution_int8(w, shape)
+                            : kernels::pack_convolution(w, std::nullopt, shape);
+  });
   layer.stride = shape.stride;  // the pack is shared by all who use the weight, at whatever stride
   layer.padding = shape.padding;
   if (bias) layer.bias = bias->like(x);

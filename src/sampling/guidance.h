@@ -15,6 +15,10 @@ struct Guided {
   Tensor cond, uncond;  // uncond is zeros where it was not asked for
 };
 
+// One run's guidance: x at sigma to the denoised latent; *uncond, if asked for, gets the negative side's own
+// prediction.
+using Guidance = std::function<Tensor(const Predictor&, const Tensor& x, float sigma, Tensor* uncond)>;
+
 // What nodes change about a model's guidance. A value: copied with the model, added to in the copy.
 struct GuidancePatches {
   using Mix = std::function<Tensor(const Guided&)>;
@@ -26,13 +30,12 @@ struct GuidancePatches {
   std::vector<std::function<Before()>> before;
   std::vector<After> after;    // change the result
   bool keep_negative = false;  // predict the negative side at cfg 1, too
+  // Around a run's calls of the model, and around its guidance; made anew for every run.
+  std::vector<std::function<Denoiser(Denoiser, const ModelSampling&)>> around_denoiser;
+  std::vector<std::function<Guidance(Guidance, const ModelSampling&)>> around_guidance;
   // The mask of what is repainted ([B, C, H, W], 1 = repaint), changed for a step of the run along `sigmas`.
   std::function<Tensor(const Tensor& mask, float sigma, const Sigmas& sigmas, const ModelSampling&)> mask;
 };
-
-// One run's guidance: x at sigma to the denoised latent; *uncond, if asked for, gets the negative side's own
-// prediction.
-using Guidance = std::function<Tensor(const Predictor&, const Tensor& x, float sigma, Tensor* uncond)>;
 
 // What a GUIDER does with its prompts.
 struct Guide {

@@ -257,9 +257,9 @@ bool Predictor::can_batch(const Pending& a, const Pending& b) {
          same_shape(a.entry->y, b.entry->y);
 }
 
-Tensor Predictor::call(const std::vector<Pending>& batch, float sigma) const {
-  std::vector<Tensor> xs, contexts, concats, ys;
-  DenoiseInput in;
+// What the entries of a call are conditioned on, side by side.
+Predictor::Joined Predictor::join(const std::vector<Pending>& batch) const {
+  std::vector<Tensor> contexts, concats, ys;
   int64_t tokens = 1;
   for (const Pending& p : batch) {
     if (p.entry->context.defined() && p.entry->context.dim() == 3) {
@@ -268,8 +268,6 @@ Tensor Predictor::call(const std::vector<Pending>& batch, float sigma) const {
   }
   for (const Pending& p : batch) {
     const Entry& e = *p.entry;
-    in.sides.push_back(p.side);
-    xs.push_back(p.x);
     if (e.context.defined()) {
       const bool repeat = e.context.dim() == 3 && e.context.size(1) != tokens;
       contexts.push_back(repeat ? e.context.repeat({1, tokens / e.context.size(1), 1}) : e.context);
@@ -281,14 +279,32 @@ Tensor Predictor::call(const std::vector<Pending>& batch, float sigma) const {
       ys.push_back(e.y);
     }
   }
-  const auto join = [](const std::vector<Tensor>& parts) {
+  const auto cat = [](const std::vector<Tensor>& parts) {
     return parts.empty() ? Tensor() : parts.size() == 1 ? parts[0] : at::cat(parts);
   };
-  in.x = join(xs);
+  return {.of = {}, .context = cat(contexts), .concat = cat(concats), .y = cat(ys)};
+}
+
+Tensor Predictor::call(const std::vector<Pending>& batch, float sigma, bool keep) const {
+  std::vector<Tensor> xs;
+  std::vector<const Entry*> entries;
+  DenoiseInput in;
+  for (const Pending& p : batch) {
+    in.sides.push_back(p.side);
+    xs.push_back(p.x);
+    entries.push_back(p.entry);
+  }
+  const auto known = std::find_if(joined_.begin(), joined_.end(), [&](const Joined& j) { return j.of == entries; });
+  const Joined joined = keep && known != joined_.end() ? *known : join(batch);
+  if (keep && known == joined_.end()) {
+    joined_.push_back(joined);
+    joined_.back().of = std::move(entries);
+  }
+  in.x = xs.size() == 1 ? xs[0] : at::cat(xs);
   in.sigma = at::full({in.x.size(0)}, sigma, in.x.options().dtype(at::kFloat));
-  in.context = join(contexts);
-  in.concat = join(concats);
-  in.y = join(ys);
+  in.context = joined.context;
+  in.concat = joined.concat;
+  in.y = joined.y;
   in.controls = batch.front().entry->controls;
   if (batch.front().entry->gligen) {
     in.controls.push_back(batch.front().entry->gligen);
@@ -301,15 +317,16 @@ std::vector<Tensor> Predictor::operator()(const Tensor& x, float sigma, const st
   for (size_t side = 0; side < sides_.size(); ++side) {
     asked.push_back(wanted.at(side) ? &sides_[side] : nullptr);
   }
-  return predict(asked, x, sigma);
+  return predict(asked, x, sigma, true);
 }
 
 Tensor Predictor::operator()(const Tensor& x, float sigma, const ConditioningList& list) const {
   const Side side = resolve(list, false);
-  return predict({&side}, x, sigma)[0];
+  return predict({&side}, x, sigma, false)[0];
 }
 
-std::vector<Tensor> Predictor::predict(const std::vector<const Side*>& sides, const Tensor& x, float sigma) const {
+std::vector<Tensor> Predictor::predict(const std::vector<const Side*>& sides, const Tensor& x, float sigma,
+                                       bool keep) const {
   std::vector<Pending> pending;
   std::vector<int64_t> count(sides.size());
   for (size_t side = 0; side < sides.size(); ++side) {
@@ -357,7 +374,7 @@ std::vector<Tensor> Predictor::predict(const std::vector<const Side*>& sides, co
       (can_batch(p, pending.front()) ? batch : rest).push_back(p);
     }
     std::reverse(batch.begin(), batch.end());  // ComfyUI's order: the negative side first
-    const std::vector<Tensor> parts = call(batch, sigma).chunk(static_cast<int64_t>(batch.size()));
+    const std::vector<Tensor> parts = call(batch, sigma, keep).chunk(static_cast<int64_t>(batch.size()));
     for (size_t i = 0; i < batch.size(); ++i) {
       accumulate(batch[i], parts[i]);
     }

@@ -57,19 +57,28 @@ class Predictor {
     Tensor x;  // the entry's part of the latent
   };
 
+  // Kept from step to step: networks remember what they made of the very tensors they were given.
+  struct Joined {
+    std::vector<const Entry*> of;
+    Tensor context, concat, y;
+  };
+
   Entry resolve(const Conditioning& cond, bool negative) const;
   Side resolve(const ConditioningList& list, bool negative) const;
   static void match_areas(Side& entries, const Side& others);
   static void share_controls(Side& entries, const Side& positive);
   static bool can_batch(const Pending& a, const Pending& b);
-  Tensor call(const std::vector<Pending>& batch, float sigma) const;
-  std::vector<Tensor> predict(const std::vector<const Side*>& sides, const Tensor& x, float sigma) const;
+  Joined join(const std::vector<Pending>& batch) const;
+  // keep: the entries live as long as this, so what was joined of them may be kept.
+  Tensor call(const std::vector<Pending>& batch, float sigma, bool keep) const;
+  std::vector<Tensor> predict(const std::vector<const Side*>& sides, const Tensor& x, float sigma, bool keep) const;
 
   Denoiser denoiser_;
   MakeInputs inputs_;
   ModelSampling sampling_;
   RunFacts run_;
   std::vector<Side> sides_;
+  mutable std::vector<Joined> joined_;
 };
 
 }  // namespace easel

@@ -174,10 +174,13 @@ Tensor sample_custom(const CustomRequest& r) {
     }
   }
 
-  const Predictor predictor(
-      r.model.denoiser ? r.model.denoiser : make_denoiser(r.model.network, sampling), r.model.inputs, sampling,
-      r.guide.sides, {.latent = latent, .noise = noise, .noise_mask = inpaint.mask, .seed = r.seed}, r.guide.positive);
-  const Guidance guidance = r.guide.begin(sampling, r.model.patches);
+  Denoiser denoiser = r.model.denoiser ? r.model.denoiser : make_denoiser(r.model.network, sampling);
+  for (const auto& wrap : r.model.patches.around_denoiser) denoiser = wrap(std::move(denoiser), sampling);
+  const Predictor predictor(std::move(denoiser), r.model.inputs, sampling, r.guide.sides,
+                            {.latent = latent, .noise = noise, .noise_mask = inpaint.mask, .seed = r.seed},
+                            r.guide.positive);
+  Guidance guidance = r.guide.begin(sampling, r.model.patches);
+  for (const auto& wrap : r.model.patches.around_guidance) guidance = wrap(std::move(guidance), sampling);
 
   const float first = r.sigmas.front(), top = sampling.sigma_max();
   const bool from_top = first > top || std::abs(first - top) <= 1e-5f * std::max(first, top);

@@ -10,19 +10,18 @@ struct Precision {
   at::ScalarType vae = at::kFloat;
   at::ScalarType text = at::kFloat;  // text encoders: held in float16, computed in this
   at::Device device = at::kCPU;
+  bool int8 = false;  // diffusion models multiply 8-bit integers, approximately
 };
 
 // ComfyUI's precision flags. A specific flag wins over a general one.
 struct PrecisionFlags {
   bool force_fp32 = false, force_fp16 = false;       // --force-fp32, --force-fp16
+  bool cpu_int8 = false;                             // --cpu-int8, our own
   std::optional<at::ScalarType> network, vae, text;  // --bf16-unet, --fp32-vae, --fp16-text-enc, …
 };
 
 // bfloat16 where the CPU multiplies it natively (AVX512-BF16 or AMX), else float32.
 Precision choose_precision(const PrecisionFlags& flags);
 bool cpu_has_bf16();
-
-// Threads for the kernels: physical cores, no more than the container's quota. Call once at start.
-int use_threads(int wanted = 0);
 
 }  // namespace easel

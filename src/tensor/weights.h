@@ -65,6 +65,9 @@ class Weight {
     return *static_cast<const T*>(packed_as(typeid(T), x, pack).get());
   }
 
+  // Whether layers may round it to 8 bits (Weights::in_int8): matrices only, narrow ones left out.
+  bool in_int8() const;
+
   // Where all patches are of low rank, layers leave the weight as it is, which costs no byte of it, and add
   // up (down x) to what it gives: the weight without them, and the factors of all, up [out, r] and down [r, in...].
   bool has_low_rank_patches() const;
@@ -126,6 +129,10 @@ class Weights {
   // How many bytes were read of these weights so far to be converted, patched or packed, in all that share them
   // (patched() does). It stands still while everything wanted is there.
   uint64_t bytes_moved() const;
+
+  // The same weights, nothing of them made yet, for layers that may round them to 8 bits (kernels/int8.h). Left exact
+  // are those of less than 64 inputs or outputs, as the first and the last of a network have.
+  Weights in_int8() const;
 
   // The same weights with patches laid over, not yet used by anyone.
   Weights patched(const Patches& patches) const;

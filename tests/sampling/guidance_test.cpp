@@ -149,7 +149,7 @@ TEST(Guidance, Parity) {
 Tensor guided(const ConditioningList& positive, const ConditioningList& negative, double cfg,
               std::vector<ToyCall>* calls = nullptr) {
   const auto latent = at::zeros({1, 4, 16, 16});
-  const Predictor predictor(toy_denoiser(false, calls), {}, ModelSampling(), {positive, negative}, latent);
+  const Predictor predictor(toy_denoiser(false, calls), {}, ModelSampling(), {positive, negative}, {.latent = latent});
   return cfg_guide({}, {}, cfg)
       .begin(ModelSampling(), {})(predictor, parity::formula("x", {1, 4, 16, 16}), 1.0f, nullptr);
 }

@@ -15,12 +15,8 @@ TEST(Precision, FlagsWinOverTheMachine) {
   EXPECT_EQ(choose_precision({.force_fp16 = true}).network, at::kHalf);
   EXPECT_EQ(choose_precision({.force_fp16 = true}).vae, at::kFloat);
   EXPECT_EQ(choose_precision({.force_fp32 = true, .network = at::kBFloat16}).network, at::kBFloat16);
-}
-
-TEST(Precision, ThreadsAreAtLeastOne) {
-  EXPECT_GE(use_threads(), 1);
-  EXPECT_EQ(use_threads(1), 1);
-  EXPECT_GE(use_threads(), 1);
+  EXPECT_FALSE(choose_precision({}).int8);
+  EXPECT_TRUE(choose_precision({.cpu_int8 = true}).int8);
 }
 
 TEST(LatentFormat, PreviewIsAPicture) {

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "tensor/kernels/profile.h"
 #include "tensor/kernels/simd.h"
+#include "tensor/kernels/stock.h"
 
 namespace easel::kernels {
 
@@ -265,7 +266,7 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, int64_t head
   std::optional<Tensor> bias;
   if (mask) bias = four_dimensions(*mask, q, k, heads);
   const bool is_bf16 = q.scalar_type() == at::kBFloat16;
-  if (!q.is_cpu() || !(is_bf16 || q.scalar_type() == at::kFloat)) {
+  if (uses_stock_operators() || !q.is_cpu() || !(is_bf16 || q.scalar_type() == at::kFloat)) {
     if (bias && bias->scalar_type() != at::kBool) bias = bias->to(q.scalar_type());
     return at::scaled_dot_product_attention(split_heads(q, heads), split_heads(k, heads), split_heads(v, heads), bias,
                                             0.0, causal)

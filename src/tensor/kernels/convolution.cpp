@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "tensor/kernels/int8.h"
 #include "tensor/kernels/norm.h"
 #include "tensor/kernels/profile.h"
 
@@ -95,6 +96,7 @@ Tensor convolution(const PackedConvolution& layer, const Tensor& x, Activation a
     Tensor out = plain_convolution(layer, x);
     return is_silu ? kernels::silu(out) : out;
   }
+  if (layer.scales.defined()) return activate(int8_convolution(layer, x), activation);
   if (layer.pointwise) return image(linear(over_pixels(layer), pixels(x), activation));
   const int64_t outputs = x.size(2) / layer.stride[0] * (x.size(3) / layer.stride[1]);
   const Timed timed(2.0 * x.size(0) * outputs * layer.in * layer.out * layer.kernel[0] * layer.kernel[1], [&] {

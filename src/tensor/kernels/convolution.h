@@ -7,6 +7,7 @@ namespace easel::kernels {
 struct PackedConvolution {
   Tensor weight;               // opaque when `packed`
   std::optional<Tensor> bias;  // [out]
+  Tensor scales, zeros;        // of weights in 8 bits (kernels/int8.h), [out] each; else undefined
   int64_t in = 0, out = 0;
   std::array<int64_t, 2> kernel{1, 1}, stride{1, 1}, padding{0, 0}, dilation{1, 1};
   int64_t groups = 1;

@@ -3,8 +3,10 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 
 #include "base/error.h"
+#include "tensor/kernels/int8.h"
 #include "tensor/kernels/norm.h"
 #include "tensor/kernels/profile.h"
+#include "tensor/kernels/stock.h"
 
 namespace easel::kernels {
 
@@ -68,7 +70,7 @@ Tensor activate(const Tensor& x, Activation activation) {
 }
 
 bool can_pack(at::ScalarType dtype) {
-  if (!at::globalContext().hasMKLDNN()) return false;
+  if (uses_stock_operators() || !at::globalContext().hasMKLDNN()) return false;
   static const bool has_bf16 = [] {  // asking is the only way to know
     try {
       onednn_pack(at::zeros({16, 16}, at::kBFloat16));
@@ -94,12 +96,13 @@ PackedLinear pack_linear(const Tensor& weight, const std::optional<Tensor>& bias
 
 Tensor linear(const PackedLinear& layer, const Tensor& x, Activation activation) {
   check_input("linear", layer, x);
-  const Timed timed = timer("linear", layer, x);
   if (layer.packed && x.numel() == 0) {
     auto shape = x.sizes().vec();
     shape.back() = layer.out;
     return at::zeros(shape, x.options());
   }
+  if (layer.scales.defined()) return activate(int8_linear(layer, x), activation);
+  const Timed timed = timer("linear", layer, x);
   if (!layer.packed) return activate(at::linear(x, layer.weight, layer.bias), activation);
   switch (activation) {
     case Activation::kNone:
@@ -117,6 +120,7 @@ Tensor linear(const PackedLinear& layer, const Tensor& x, Activation activation)
 Tensor linear_add(const PackedLinear& layer, const Tensor& x, const Tensor& residual) {
   check_input("linear_add", layer, x);
   if (!layer.packed || x.numel() == 0 || !residual.is_contiguous()) return kernels::linear(layer, x) + residual;
+  if (layer.scales.defined()) return int8_linear(layer, x).add_(residual);
   const Timed timed = timer("linear+", layer, x);
   return onednn_linear_add(x, residual, layer);
 }

@@ -12,6 +12,7 @@ Tensor activate(const Tensor& x, Activation activation);
 struct PackedLinear {
   Tensor weight;               // opaque when `packed`
   std::optional<Tensor> bias;  // [out]
+  Tensor scales, zeros;        // of weights in 8 bits (kernels/int8.h), [out] each; else undefined
   int64_t in = 0, out = 0;
   at::ScalarType dtype = at::kFloat;
   bool packed = false;

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "tensor/kernels/profile.h"
 #include "tensor/kernels/simd.h"
+#include "tensor/kernels/stock.h"
 
 namespace easel::kernels {
 
@@ -14,7 +15,8 @@ namespace {
 constexpr int64_t kGrain = 16384;  // elements below which a second thread costs more than it brings
 
 bool has_loops(const Tensor& x) {
-  return x.is_cpu() && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16) && x.numel() > 0;
+  return !uses_stock_operators() && x.is_cpu() && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16) &&
+         x.numel() > 0;
 }
 
 // f(loops, pointer to x, pointer to y) with the loops of their dtype.

@@ -4,7 +4,7 @@ namespace easel::kernels {
 
 static thread_local Profile* listening = nullptr;
 
-Profile::Profile() : outer_(listening) { listening = this; }
+Profile::Profile(std::function<double()> clock) : clock(std::move(clock)), outer_(listening) { listening = this; }
 Profile::~Profile() { listening = outer_; }
 Profile* Profile::current() { return listening; }
 

@@ -39,6 +39,10 @@ struct Loops {
   // y [rows, half] = x[:, :half] * gelu(x[:, half:])
   void (*geglu)(const T* x, int64_t rows, int64_t half, T* y);
   void (*unary)(Gate gate, const T* x, int64_t n, T* y);
+  // the least and the greatest value, 0 among them
+  void (*range)(const T* x, int64_t n, float* least, float* greatest);
+  // y = x * factor + zero, rounded to the nearest and held within 0..255
+  void (*to_bytes)(const T* x, int64_t n, float factor, float zero, uint8_t* y);
 };
 
 struct Simd {

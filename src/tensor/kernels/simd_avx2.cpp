@@ -19,6 +19,9 @@ struct Part {
   int n;
 };
 
+EASEL_INLINE int count(Whole) { return kLanes; }
+EASEL_INLINE int count(Part part) { return part.n; }
+
 EASEL_INLINE Vec set1(float x) { return {_mm256_set1_ps(x)}; }
 EASEL_INLINE Vec operator+(Vec a, Vec b) { return {_mm256_add_ps(a.v, b.v)}; }
 EASEL_INLINE Vec operator-(Vec a, Vec b) { return {_mm256_sub_ps(a.v, b.v)}; }
@@ -91,6 +94,12 @@ EASEL_INLINE void store(T* p, Vec a, Part part) {
   T all[kLanes];
   store(all, a, Whole{});
   for (int i = 0; i < part.n; ++i) p[i] = all[i];
+}
+template <class Span>
+EASEL_INLINE void store_bytes(uint8_t* p, Vec a, Span span) {
+  int32_t all[kLanes];
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(all), _mm256_cvtps_epi32(a.v));
+  for (int i = 0; i < count(span); ++i) p[i] = static_cast<uint8_t>(all[i]);
 }
 template <class T>
 EASEL_INLINE void store_pair(T* p, Vec a, Vec b) {

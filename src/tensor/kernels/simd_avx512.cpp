@@ -60,6 +60,12 @@ EASEL_INLINE void store(float* p, Vec a, Whole) { _mm512_storeu_ps(p, a.v); }
 EASEL_INLINE void store(float* p, Vec a, Part n) { _mm512_mask_storeu_ps(p, n.mask, a.v); }
 EASEL_INLINE void store(uint16_t* p, Vec a, Whole) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), narrow(a)); }
 EASEL_INLINE void store(uint16_t* p, Vec a, Part n) { _mm256_mask_storeu_epi16(p, n.mask, narrow(a)); }
+EASEL_INLINE void store_bytes(uint8_t* p, Vec a, Whole) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtusepi32_epi8(_mm512_cvtps_epi32(a.v)));
+}
+EASEL_INLINE void store_bytes(uint8_t* p, Vec a, Part n) {
+  _mm_mask_storeu_epi8(p, n.mask, _mm512_cvtusepi32_epi8(_mm512_cvtps_epi32(a.v)));
+}
 EASEL_INLINE void store_pair(float* p, Vec a, Vec b) {
   store(p, a, Whole{});
   store(p + kLanes, b, Whole{});

@@ -1,7 +1,8 @@
 // The element loops, written once over a vector type: each simd_<set>.cpp includes this after defining `Vec` and its
 // operations. All of it in an unnamed namespace, for no copy may be shared between instruction sets.
 //   kLanes floats a Vec; Whole and Part say how many of them a load or a store touches.
-//   set1 load store store_pair + - * fma max min bounded fraction scale_exponent reciprocal sum_lanes max_lanes first
+//   set1 load store store_pair store_bytes + - * fma max min bounded fraction scale_exponent reciprocal sum_lanes
+//   max_lanes first
 #pragma once
 #include "tensor/kernels/simd.h"
 
@@ -261,7 +262,28 @@ void unary(Gate gate, const T* x, int64_t n, T* y) {
 }
 
 template <class T>
-constexpr Loops<T> kLoops{softmax<T>, divide_rows<T>, moments<T>, affine<T>, layer_norm<T>, geglu<T>, unary<T>};
+void range(const T* x, int64_t n, float* least, float* greatest) {
+  Vec low = set1(0), high = set1(0);
+  for_vectors(n, [&](int64_t i, auto span) {
+    const Vec v = load(x + i, span);
+    low = min(low, v);
+    high = max(high, v);
+  });
+  *least = -max_lanes(set1(0) - low);
+  *greatest = max_lanes(high);
+}
+
+template <class T>
+void to_bytes(const T* x, int64_t n, float factor, float zero, uint8_t* y) {
+  for_vectors(n, [&](int64_t i, auto span) {
+    const Vec v = fma(load(x + i, span), set1(factor), set1(zero));
+    store_bytes(y + i, max(set1(0), min(set1(255), v)), span);
+  });
+}
+
+template <class T>
+constexpr Loops<T> kLoops{softmax<T>, divide_rows<T>, moments<T>, affine<T>,  layer_norm<T>,
+                          geglu<T>,   unary<T>,       range<T>,   to_bytes<T>};
 
 }  // namespace
 }  // namespace easel::kernels

@@ -19,6 +19,9 @@ struct Part {
   int n;
 };
 
+EASEL_INLINE int count(Whole) { return kLanes; }
+EASEL_INLINE int count(Part part) { return part.n; }
+
 template <class F>
 EASEL_INLINE Vec lanes(F f) {
   return {f(0), f(1), f(2), f(3)};
@@ -92,6 +95,10 @@ EASEL_INLINE void store(T* p, Vec a, Whole) {
 template <class T>
 EASEL_INLINE void store(T* p, Vec a, Part part) {
   for (int i = 0; i < part.n; ++i) narrow(a.v[i], p[i]);
+}
+template <class Span>
+EASEL_INLINE void store_bytes(uint8_t* p, Vec a, Span span) {
+  for (int i = 0; i < count(span); ++i) p[i] = static_cast<uint8_t>(std::nearbyint(a.v[i]));
 }
 template <class T>
 EASEL_INLINE void store_pair(T* p, Vec a, Vec b) {
