@@ -15,6 +15,7 @@
 #include "nodes/all.h"
 #include "nodes/model_cache.h"
 #include "tensor/host_memory.h"
+#include "tensor/threads.h"
 #include "worker/worker.h"
 
 namespace {
