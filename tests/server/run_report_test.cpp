@@ -81,6 +81,19 @@ TEST_F(RunReportTest, LargeSnapshotsAreSentLessOftenButNeverLeftOut) {
   EXPECT_EQ(last["data"]["nodes"].size(), 5000u);
 }
 
+TEST_F(RunReportTest, ABlockersMessageIsToldAndNotKept) {
+  RunReport report(job(), hub_);
+  heard();
+  report.take(wire::ExecutionBlocked{"p", "2", "TestShow", {"1"}, "not today"});
+  const Json error = heard().back();
+  EXPECT_EQ(error["type"], "execution_error");
+  EXPECT_EQ(error["data"]["exception_type"], "ExecutionBlocked");
+  EXPECT_EQ(error["data"]["exception_message"], "Execution Blocked: not today");
+  EXPECT_FALSE(error["data"].contains("timestamp"));
+  const auto result = report.result({.prompt_id = "p", .status = "success"});
+  EXPECT_EQ(Json::parse(result.status)["messages"], Json::array());
+}
+
 TEST_F(RunReportTest, ADeadWorkerIsAnExecutionErrorThatSaysWhere) {
   RunReport report(job(), hub_);
   EXPECT_EQ(report.place(), "before its first node");

@@ -28,6 +28,7 @@ class Serve : public testing::Test {
  protected:
   void SetUp() override {
     test::add_test_nodes(registry_, {.fingerprint = []() -> Json { fail("no such file"); }});
+    test::add_power_nodes(registry_);
     services_.version = "test";
     services_.devices = [] { return std::vector<Device>{{.name = "cpu", .type = "cpu"}}; };
     services_.free = [this](bool unload, bool memory) {
@@ -202,6 +203,33 @@ TEST(TestWorker, CrashesAreSeen) {
     if (auto* executing = std::get_if<Executing>(&*message)) last_node = executing->node;
   EXPECT_EQ(last_node, "1");
   EXPECT_EQ(describe_end(wait(child.pid)), "was killed by signal 6 (Aborted)");
+}
+
+TEST_F(Serve, NodesCheckWhatTheyAreToBeGivenAlsoDuringARun) {
+  server_->send(wire::Run{.prompt_id = "slow", .prompt = kSleep, .outputs = {"2"}});
+  next<Executing>();
+  const CheckQuestion odd{.class_type = "TestChecked", .constants = {{"value", 3}}};
+  const CheckQuestion linked{.class_type = "TestCheckedTypes", .link_types = {{"value", "STRING"}}};
+  server_->send(Check{"7", {odd, linked, {.class_type = "Nope"}}});
+  const Checked checked = next<Checked>();
+  EXPECT_EQ(checked.id, "7");
+  ASSERT_EQ(checked.answers.size(), 3);
+  EXPECT_EQ(checked.answers[0].text, "3 is odd");
+  EXPECT_TRUE(checked.answers[1].good);
+  EXPECT_EQ(checked.answers[2].exception, "the check of Nope is not known here");
+  EXPECT_EQ(count_seen<Finished>(), 0);
+}
+
+TEST_F(Serve, ABlockersMessageIsNoEnd) {
+  server_->send(wire::Run{.prompt_id = "b",
+                          .prompt = R"({
+      "1": {"class_type": "TestBlock", "inputs": {"value": 1, "block": true, "message": "not today"}},
+      "2": {"class_type": "TestShow", "inputs": {"value": ["1", 0]}}})",
+                          .outputs = {"2"}});
+  const auto blocked = next<ExecutionBlocked>();
+  EXPECT_EQ(blocked.node_id, "2");
+  EXPECT_EQ(blocked.message, "not today");
+  EXPECT_EQ(next<Finished>().status, "success");
 }
 
 }  // namespace
