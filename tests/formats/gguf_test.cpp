@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "formats/dequantise.h"
 #include "formats/support.h"
 
 namespace easel {
@@ -86,6 +87,29 @@ TEST(Gguf, ReadsWhatTheReferenceWrote) {
   EXPECT_EQ(values["a.shape"], (Json{2, 512}));
   EXPECT_EQ(values["a.words"], (Json{"fox", "狐"}));
   EXPECT_EQ(describe(*file).dtypes.at("Q8_0"), 2 * 512 / 32 * 34u);
+}
+
+// Against the numbers that the gguf package unpacks.
+TEST(Gguf, UnpacksWhatTheReferenceUnpacks) {
+  const TensorFilePtr file = open_tensor_file(sample("quantised.gguf")),
+                      wanted = open_tensor_file(sample("quantised.safetensors"));
+  ASSERT_EQ(wanted->tensors().size(), file->quantised().size());
+  for (const auto& [name, span] : file->quantised()) {
+    SCOPED_TRACE(name);
+    std::vector<float> numbers(static_cast<size_t>(span.elements())), expected(numbers.size());
+    dequantise(span, numbers);
+    const TensorSpan* reference = wanted->find(name);
+    ASSERT_TRUE(reference && reference->bytes.size() == expected.size() * 4);
+    std::memcpy(expected.data(), reference->bytes.data(), reference->bytes.size());
+    float largest = 0, error = 0;
+    for (size_t i = 0; i < numbers.size(); ++i) {
+      largest = std::max(largest, std::abs(expected[i]));
+      error = std::max(error, std::abs(numbers[i] - expected[i]));
+    }
+    EXPECT_GT(largest, 0.1f);
+    EXPECT_LE(error, largest * 1e-6f);
+    EXPECT_THROW(dequantise(span, std::span(numbers).first(256)), Error);
+  }
 }
 
 TEST(Gguf, RefusesEveryTruncation) {
