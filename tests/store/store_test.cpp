@@ -7,7 +7,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <fstream>
+#include <future>
 #include <set>
 #include <thread>
 
@@ -153,6 +155,76 @@ TEST_F(StoreTest, DeletingLeavesTheRunningJobAlone) {
   store->clear_pending();
   EXPECT_EQ(store->queue().running.size(), 1u);
   EXPECT_EQ(store->remaining(), 1u);
+}
+
+TEST_F(StoreTest, TheEndIsReadableAtOnceAndDurableSoon) {
+  std::promise<void> durable;
+  const auto store = open();
+  store->accept(submission("a"));
+  const auto job = store->take();
+  ASSERT_TRUE(store->finish("a", job->attempt, {}, [&] { durable.set_value(); }));
+  EXPECT_TRUE(store->find_history("a"));
+  EXPECT_EQ(durable.get_future().wait_for(std::chrono::seconds(60)), std::future_status::ready);
+}
+
+TEST_F(StoreTest, WhatWasTakenIsSoInListsToo) {
+  const auto store = open();
+  for (const char* id : {"a", "b"}) store->accept(submission(id));
+  for (const char* id : {"a", "b"}) {
+    ASSERT_EQ(store->take()->prompt_id, id);
+    EXPECT_EQ(store->job_line(id)->state, "in_progress");
+    EXPECT_TRUE(store->find_queued(id)->running);
+    store->put_back(id, 1, false);
+    EXPECT_EQ(store->job_line(id)->state, "pending");
+    run_one(*store);
+  }
+}
+
+TEST_F(StoreTest, TheNextJobDoesNotWaitForSlowWrites) {
+  const auto store = open();
+  for (int i = 0; i < 20; ++i) store->accept(submission(fmt::format("{:02}", i)));
+  std::atomic<bool> stop = false;
+  std::vector<std::thread> writers;
+  for (int t = 0; t < 4; ++t)
+    writers.emplace_back([&, t] {
+      for (int i = 0; !stop; ++i) store->accept(submission(fmt::format("more-{}-{}", t, i), 1e6));
+    });
+  for (int i = 0; i < 20; ++i) {
+    const auto job = store->take();
+    EXPECT_EQ(job->prompt_id, fmt::format("{:02}", i));
+    EXPECT_TRUE(store->finish(job->prompt_id, job->attempt, {}));
+  }
+  stop = true;
+  for (auto& writer : writers) writer.join();
+  EXPECT_EQ(store->history({}, {}).size(), 20u);
+  EXPECT_EQ(store->queue().pending.size(), store->remaining());
+}
+
+TEST_F(StoreTest, ManyTakeFinishAndDeleteAtOnce) {
+  const auto store = open();
+  std::atomic<int> finished = 0;
+  std::atomic<size_t> deleted = 0;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 3; ++t)
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < 40; ++i) store->accept(submission(fmt::format("{}-{}", t, i)));
+    });
+  for (int t = 0; t < 3; ++t)
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < 200; ++i) {
+        if (const auto job = store->take()) {
+          if (i % 5 == 0)
+            store->put_back(job->prompt_id, job->attempt, true);
+          else
+            finished += store->finish(job->prompt_id, job->attempt, {});
+        }
+        if (i % 20 == 0) deleted += store->delete_pending({fmt::format("{}-{}", t, i)});
+        store->remaining(), store->queue();
+      }
+    });
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(store->history({}, {}).size(), static_cast<size_t>(finished));
+  EXPECT_EQ(store->remaining() + finished + deleted, 120u);
 }
 
 TEST_F(StoreTest, HistoryInPages) {
