@@ -19,8 +19,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int64_t kHopeless = 8;  // workers in a row that ended as soon as they began: half a minute of trying
-
 std::vector<std::string> addresses(const Flags& flags) {
   if (!flags.has("--listen")) return {"127.0.0.1"};
   std::vector<std::string> list;
@@ -205,7 +203,6 @@ int serve(const Flags& flags, const std::string& worker, std::vector<std::string
       {{"temp", folders.temp()}, {"output", folders.output()}, {"input", folders.input()}}));
   server::Router router;
   server::add_all_routes(router, services);
-  options.healthy = [&runner] { return runner.facts().early_ends < kHopeless; };
   server::HttpServer http(options, router, hub);
   http.listen();
   warn_if_open(http, options);

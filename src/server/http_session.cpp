@@ -72,6 +72,13 @@ bool is_health(std::string_view path) {
   return path == "/healthz" || path == "/health";
 }
 
+// What a page without a token may ask, and Kubernetes, which has none.
+bool needs_no_token(std::string_view path) {
+  for (const char* open : {"/login", "/readyz", "/ready", "/startupz"})
+    if (path == open) return true;
+  return false;
+}
+
 class Session {
  public:
   Session(Connection connection, Loop& loop)
@@ -191,7 +198,7 @@ std::optional<Response> Session::refuse(Request& request, bool upgrade) {
   if (!options.auth) return std::nullopt;
   if (auto caller = options.auth->caller(request)) {
     request.caller = std::move(*caller);
-  } else if (without_api(request.path) != "/login") {
+  } else if (!needs_no_token(request.path)) {
     return log_in_first(request);
   }
   return std::nullopt;

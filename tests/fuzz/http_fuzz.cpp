@@ -28,6 +28,9 @@ struct Whole {
   LogRing logs{hub};
   std::optional<Catalog> catalog;
   Users users{base / "user", false};
+  Waiters waiters;
+  Tally tally;
+  std::optional<Packs> packs;
   std::optional<Runner> runner;
   std::optional<Services> services;
   Router router;
@@ -43,6 +46,7 @@ struct Whole {
     test::add_test_nodes(registry);
     catalog.emplace(std::move(registry), folders);
     runner.emplace(RunnerOptions{.command = {"/nonexistent"}}, *store, hub);
+    packs.emplace(folders, true, std::set<std::string>());
     services.emplace(Services{.folders = folders,
                               .store = *store,
                               .hub = hub,
@@ -50,6 +54,9 @@ struct Whole {
                               .catalog = *catalog,
                               .users = users,
                               .logs = logs,
+                              .waiters = waiters,
+                              .tally = tally,
+                              .packs = *packs,
                               .frontend = base / "page",
                               .max_upload_size = 1 << 20,
                               .max_waiting = 20});

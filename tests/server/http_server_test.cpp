@@ -211,14 +211,14 @@ TEST_F(HttpServerTest, WhatCouldBeReadInTwoWaysIsRefusedAndClosed) {
 
 TEST_F(HttpServerTest, WhoVanishesIsPingedAndWhoAnswersStays) {
   options_.limits.ping = 200ms;
-  options_.limits.silent = 900ms;
+  options_.limits.silent = 3s;
   start();
   Client answers(port()), silent(port());
   ASSERT_TRUE(answers.ask(kUpgrade).starts_with("HTTP/1.1 101"));
   ASSERT_TRUE(silent.ask(kUpgrade).starts_with("HTTP/1.1 101"));
-  const auto end = Clock::now() + 2500ms;
+  const auto end = Clock::now() + 60s;
   size_t pings = 0;
-  while (Clock::now() < end) {
+  while (hub_.count() > 1 && Clock::now() < end) {
     const std::string frames = answers.some();
     ASSERT_FALSE(frames.empty()) << "it answers, and is closed all the same";
     for (size_t i = 0; i + 1 < frames.size(); ++i) {
