@@ -20,6 +20,13 @@ def test_unknown_flags_are_refused():
     assert done.returncode != 0 and "--no-such-flag" in done.stderr
 
 
+def test_the_server_loads_neither_torch_nor_films():
+    needed = subprocess.run(["readelf", "--dynamic", "--wide", str(EASEL)], capture_output=True, text=True, check=True).stdout
+    assert "libc.so" in needed
+    for library in ("libtorch", "libavcodec", "libavformat", "libswscale"):
+        assert library not in needed
+
+
 def test_exclusive_flags_are_refused():
     for pair in (("--cpu", "--highvram"), ("--fp16-unet", "--bf16-unet"), ("--force-fp32", "--force-fp16"), ("--cache-none", "--cache-lru", "5")):
         assert easel("serve", *pair).returncode != 0, pair
