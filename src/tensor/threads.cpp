@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <fstream>
 #include <set>
 #include <string>
@@ -17,12 +18,12 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// 0 where the group has no limit, or there is no such file.
+// 0 where the group has no limit ("max"), or there is no such file.
 double limit_v2(const fs::path& group) {
   std::string limit;
   double period = 0;
   std::ifstream file(group / "cpu.max");
-  return file >> limit >> period && limit != "max" && period > 0 ? std::stod(limit) / period : 0;
+  return file >> limit >> period && period > 0 ? std::max(0.0, std::strtod(limit.c_str(), nullptr)) / period : 0;
 }
 
 double limit_v1(const fs::path& group) {

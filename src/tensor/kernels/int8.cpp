@@ -14,18 +14,20 @@ namespace easel::kernels {
 
 namespace {
 
-using at::IntArrayRef;
 using Scalars = c10::List<std::optional<at::Scalar>>;
+using Ints = c10::List<int64_t>;
 using OptionalTensor = std::optional<Tensor>;
 using OptionalType = std::optional<at::ScalarType>;
 
 constexpr int64_t kGrain = 1 << 16;
 
+Ints ints(const std::array<int64_t, 2>& pair) { return Ints({pair[0], pair[1]}); }
+
 // The operators as libtorch registers them; not in its public headers, hence by name.
 Tensor prepack_linear(const Tensor& weight) {
   static const auto op = c10::Dispatcher::singleton()
                              .findSchemaOrThrow("onednn::qlinear_prepack", "")
-                             .typed<Tensor(Tensor, std::optional<IntArrayRef>)>();
+                             .typed<Tensor(Tensor, std::optional<Ints>)>();
   return op.call(weight, std::nullopt);
 }
 
@@ -39,22 +41,22 @@ Tensor call_linear(const Tensor& x, double scale, int64_t zero, const PackedLine
 }
 
 Tensor prepack_convolution(const Tensor& weight, const Tensor& scales, const ConvolutionShape& s) {
-  static const auto op = c10::Dispatcher::singleton()
-                             .findSchemaOrThrow("onednn::qconv_prepack", "")
-                             .typed<Tensor(Tensor, Tensor, double, int64_t, IntArrayRef, IntArrayRef, IntArrayRef,
-                                           int64_t, std::optional<IntArrayRef>)>();
-  return op.call(weight, scales, 1.0, 1, s.stride, s.padding, s.dilation, s.groups, std::nullopt);
+  static const auto op =
+      c10::Dispatcher::singleton()
+          .findSchemaOrThrow("onednn::qconv_prepack", "")
+          .typed<Tensor(Tensor, Tensor, double, int64_t, Ints, Ints, Ints, int64_t, std::optional<Ints>)>();
+  return op.call(weight, scales, 1.0, 1, ints(s.stride), ints(s.padding), ints(s.dilation), s.groups, std::nullopt);
 }
 
 Tensor call_convolution(const Tensor& x, double scale, int64_t zero, const PackedConvolution& c,
                         const OptionalTensor& bias, at::ScalarType dtype) {
-  static const auto op = c10::Dispatcher::singleton()
-                             .findSchemaOrThrow("onednn::qconv_pointwise", "")
-                             .typed<Tensor(Tensor, double, int64_t, Tensor, Tensor, Tensor, OptionalTensor, IntArrayRef,
-                                           IntArrayRef, IntArrayRef, int64_t, double, int64_t, OptionalType,
-                                           std::string_view, Scalars, std::optional<std::string_view>)>();
-  return op.call(x, scale, zero, c.weight, c.scales, c.zeros, bias, c.stride, c.padding, c.dilation, c.groups, 1.0, 0,
-                 dtype, "none", Scalars(), std::nullopt);
+  static const auto op =
+      c10::Dispatcher::singleton()
+          .findSchemaOrThrow("onednn::qconv_pointwise", "")
+          .typed<Tensor(Tensor, double, int64_t, Tensor, Tensor, Tensor, OptionalTensor, Ints, Ints, Ints, int64_t,
+                        double, int64_t, OptionalType, std::string_view, Scalars, std::optional<std::string_view>)>();
+  return op.call(x, scale, zero, c.weight, c.scales, c.zeros, bias, ints(c.stride), ints(c.padding), ints(c.dilation),
+                 c.groups, 1.0, 0, dtype, "none", Scalars(), std::nullopt);
 }
 
 struct Rounded {
