@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "folders/scratch.h"
+#include "media/codecs.h"
 #include "media/files.h"
 #include "media/metadata.h"
 
@@ -175,6 +176,30 @@ TEST(VideoReader, RefusesWhatIsNoFilm) {
   EXPECT_THROW(open_source(scratch.path() / "absent"), Error);
   const std::string bytes = film({.width = 64, .height = 48}, 3).bytes;
   EXPECT_EQ(VideoReader(open_source(scratch.write("film.bin", bytes))).info().width, 64);
+}
+
+// Telephones film lying and say in the track's matrix how to turn it.
+TEST(VideoReader, TurnsFramesUpright) {
+  const MemoryFile file = film({.width = 64, .height = 48}, 2);
+  const Picture lying = *VideoReader(file.source()).next();
+  struct Turn {
+    int32_t a, b, c, d;
+    int orientation;
+  };
+  for (const Turn turn : {Turn{0, 1, -1, 0, 6}, {-1, 0, 0, -1, 3}, {0, -1, 1, 0, 8}}) {
+    std::string bytes = file.bytes;
+    const size_t matrix = bytes.rfind("tkhd") + 4 + 40;
+    const int32_t entries[] = {turn.a, turn.b, 0, turn.c, turn.d};
+    for (size_t i = 0; i < 5; ++i) {
+      const uint32_t entry = __builtin_bswap32(static_cast<uint32_t>(entries[i]) << 16);
+      std::memcpy(bytes.data() + matrix + 4 * i, &entry, 4);
+    }
+    VideoReader reader(memory_source(bytes));
+    const Picture wanted = upright(lying, turn.orientation), frame = *reader.next();
+    EXPECT_EQ(std::pair(reader.info().width, reader.info().height), std::pair(wanted.width, wanted.height));
+    EXPECT_EQ(std::pair(frame.width, frame.height), std::pair(wanted.width, wanted.height));
+    EXPECT_EQ(frame.pixels, wanted.pixels) << turn.orientation;
+  }
 }
 
 TEST(VideoReader, SurvivesTruncationAndDamage) {
