@@ -267,6 +267,7 @@ void PromptRun::finish_calls(size_t node) {
 void PromptRun::expand(size_t node) {
   NodeTask& task = *states_[node].task;
   task.awaits_graph = true;
+  states_[node].expanded = true;
   const size_t first = prompt_.size();
   for (Returned& call : task.calls)
     if (call.expand) {
@@ -278,7 +279,7 @@ void PromptRun::expand(size_t node) {
   cache_.expands(owner_of(node));
   for (size_t made = first; made < plan_.size(); ++made) {
     states_[made].result = cache_.find(signatures[made]);
-    if (lets_go_) use(sources_of(plan_[made]), 1);
+    if (lets_go_) count_uses({made});
   }
   std::vector<size_t> sources;
   for (const Link& link : links_in(task.calls)) {
@@ -316,17 +317,16 @@ void PromptRun::finish(size_t node) {
   schedule_.done(node);
 }
 
-// How many nodes of those that may run are linked to each.
-void PromptRun::count_uses(const std::vector<size_t>& targets) {
-  std::vector<char> met(plan_.size());
-  std::vector<size_t> stack = targets;
+// These may run, and with them all that they are linked to in any way: counts how many nodes each result is for.
+void PromptRun::count_uses(std::vector<size_t> stack) {
   while (!stack.empty()) {
     const size_t node = stack.back();
     stack.pop_back();
-    if (std::exchange(met[node], true)) continue;
-    const auto sources = sources_of(plan_[node]);
-    use(sources, 1);
-    stack.insert(stack.end(), sources.begin(), sources.end());
+    if (std::exchange(states_[node].counted, true)) continue;
+    use(sources_of(plan_[node]), 1);
+    for (const PlannedInput& input : plan_[node].inputs)
+      if (input.links() || (input.kind == PlannedInput::Kind::kRaw && input.source != Link::kMissing))
+        stack.push_back(input.source);
   }
 }
 
@@ -334,7 +334,7 @@ void PromptRun::use(const std::vector<size_t>& sources, int64_t change) {
   for (size_t source : sources) {
     State& state = states_[source];
     state.uses += change;
-    if (change > 0 || state.uses != 0 || !state.result) continue;
+    if (change > 0 || state.uses != 0 || !state.result || state.expanded) continue;
     state.ui = state.result->ui;
     state.result = nullptr;
   }

@@ -59,8 +59,11 @@ class PromptRun {
  private:
   struct State {
     SharedResult result;
-    OrderedJson ui;    // of a result that was let go
-    int64_t uses = 0;  // nodes linked to it that have not run; counted only where nothing is cached
+    OrderedJson ui;  // of a result that was let go
+    // Where nothing is cached:
+    int64_t uses = 0;       // nodes linked to it that have not run
+    bool counted = false;   // its own links are in the uses of others
+    bool expanded = false;  // it cannot be made again: what it expanded into has its ids
     std::unique_ptr<NodeTask> task;
   };
 
@@ -83,7 +86,7 @@ class PromptRun {
   void finish(size_t node);
   std::optional<size_t> take_finished(bool wait);
   void blame_cycle();
-  void count_uses(const std::vector<size_t>& targets);
+  void count_uses(std::vector<size_t> nodes);
   void use(const std::vector<size_t>& sources, int64_t change);
   std::string owner_of(size_t node) const;
   const std::string& id(size_t node) const { return prompt_.node(node).id; }

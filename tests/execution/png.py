@@ -47,9 +47,9 @@ def unfilter(kind, row, above, step):
     # Most pictures here are flat, and most rows nothing but zeros after a filter.
     if kind == 0:
         return row
-    if kind == 2 and not any(row):
+    if kind in (2, 4) and not any(row) and (kind == 2 or above == above[:step] * (len(row) // step)):
         return above
-    if kind == 1 and not any(row[step:]):
+    if kind in (1, 4) and not any(row[step:]) and (kind == 1 or not any(above)):
         return row[:step] * (len(row) // step)
     done = bytearray(row)
     for i in range(len(done)):

@@ -19,7 +19,9 @@ def reruns(cache):
 
 
 def test_what_a_mask_hides_is_never_made(client, graph):
-    one, two, share, mixed, saved = mix(graph, mask=0.0)
+    one, two, share = graph.image(size=40), graph.image("WHITE", size=40), graph.mask(0.0, size=40)  # not made before
+    mixed = graph.node("TestLazyMixImages", image1=one, image2=two, mask=share)
+    saved = graph.node("SaveImage", images=mixed, filename_prefix="hidden")
     result = client.run(graph)
     assert result.image(saved).max() == 0
     assert result.ran(one) and not result.ran(two) and result.ran(mixed)

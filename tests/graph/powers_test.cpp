@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "graph/execute.h"
+#include "graph/graph_builder.h"
 #include "support.h"
 
 namespace easel {
@@ -262,6 +263,30 @@ TEST_F(Powers, WithoutACacheAResultLivesUntilItHasBeenUsed) {
   EXPECT_EQ(alive.use_count(), 1);  // here
   EXPECT_EQ(outcome.result.outputs.dump(), R"({"5":{"n":[1]}})");
   EXPECT_THAT(test::run(none, registry, text).journal.lines, Contains("executing 1"));
+}
+
+// A node that only a raw link leads to, and that a graph then uses together with what uses it.
+TEST_F(Powers, WithoutACacheWhatLiesBehindRawLinksIsKeptAsLong) {
+  Registry registry = test::test_registry();
+  registry.add({.id = "UseBoth",
+                .inputs = {{.name = "link", .type = "*", .raw_link = true}},
+                .outputs = {{.type = "INT"}},
+                .run = [](Context& context, const Link& link) {
+                  GraphBuilder graph(context.graph_prefix());
+                  auto& one = graph.node("TestAdd").set("a", link).set("b", Json(1));
+                  auto& two = graph.node("TestAdd").set("a", one.link(0)).set("b", link);
+                  return graph.expand({graph.node("TestAdd").set("a", two.link(0)).set("b", link).out(0)});
+                }});
+  Executor none(registry, {.cache = {.kind = CachePolicy::Kind::kNone}});
+  const auto outcome =
+      test::run(none, registry, R"({"1": {"class_type": "TestLoop", "inputs": {"value": 1, "count": 1}},
+      "2": {"class_type": "TestAdd", "inputs": {"a": ["1", 0], "b": 1}},
+      "3": {"class_type": "UseBoth", "inputs": {"link": ["2", 0]}},
+      "4": {"class_type": "UseBoth", "inputs": {"link": ["1", 0]}},
+      "5": {"class_type": "TestAdd", "inputs": {"a": ["3", 0], "b": ["4", 0]}},
+      "show": {"class_type": "TestShow", "inputs": {"value": ["5", 0]}}})");
+  EXPECT_EQ(outcome.journal.lines.back(), "success");
+  EXPECT_EQ(outcome.result.outputs["show"].dump(), R"({"text":["17"]})");
 }
 
 TEST_F(Powers, AnyCacheGivesTheSame) {

@@ -14,9 +14,16 @@ int64_t divide(int64_t a, int64_t b) {
   return a % b != 0 && (a < 0) != (b < 0) ? quotient - 1 : quotient;
 }
 
-int64_t checked(bool overflow, int64_t result) {
-  if (overflow) fail("the result does not fit into 64 bits");
+// What one of the compiler's checked operations gives.
+template <class F>
+int64_t checked(F operation, int64_t a, int64_t b) {
+  int64_t result = 0;
+  if (operation(a, b, &result)) fail("the result does not fit into 64 bits");
   return result;
+}
+
+int64_t times(int64_t a, int64_t b) {
+  return checked([](auto x, auto y, auto* z) { return __builtin_mul_overflow(x, y, z); }, a, b);
 }
 
 int64_t power(int64_t a, int64_t b) {
@@ -24,16 +31,16 @@ int64_t power(int64_t a, int64_t b) {
   int64_t result = 1;
   for (; b > 0 && result != 0; --b) {
     if (a == 1 || a == -1) return b % 2 ? result * a : result;
-    result = checked(__builtin_mul_overflow(result, a, &result), result);
+    result = times(result, a);
   }
   return result;
 }
 
 int64_t int_math(int64_t a, int64_t b, const std::string& operation) {
-  int64_t result = 0;
-  if (operation == "add") return checked(__builtin_add_overflow(a, b, &result), result);
-  if (operation == "subtract") return checked(__builtin_sub_overflow(a, b, &result), result);
-  if (operation == "multiply") return checked(__builtin_mul_overflow(a, b, &result), result);
+  if (operation == "add") return checked([](auto x, auto y, auto* z) { return __builtin_add_overflow(x, y, z); }, a, b);
+  if (operation == "subtract")
+    return checked([](auto x, auto y, auto* z) { return __builtin_sub_overflow(x, y, z); }, a, b);
+  if (operation == "multiply") return times(a, b);
   if (operation == "divide") return divide(a, b);
   if (operation == "modulo") return b == -1 ? 0 : a - divide(a, b) * b;
   return power(a, b);
