@@ -88,7 +88,7 @@ Child spawn(const std::vector<std::string>& argv) {
 std::string describe_end(int status) {
   if (WIFSIGNALED(status))
     return fmt::format("was killed by signal {} ({})", WTERMSIG(status), strsignal(WTERMSIG(status)));
-  if (WEXITSTATUS(status) == kStalled) return "was stuck and ended";
+  if (WEXITSTATUS(status) == kStalled) return kStuck;
   return fmt::format("exited with status {}", WEXITSTATUS(status));
 }
 

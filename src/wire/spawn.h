@@ -22,7 +22,9 @@ struct Child {
 // be executed.
 Child spawn(const std::vector<std::string>& argv);
 
-// How a child ended, in words: "exited with status 1", "was killed by signal 9 (Killed)".
+// How a child ended, in words: "exited with status 1", "was killed by signal 9 (Killed)"; kStuck where its own watch
+// (stall_watch.h) ended it.
+inline constexpr const char* kStuck = "was stuck and ended";
 std::string describe_end(int wait_status);
 
 // Reaps: wait() blocks until the child ends; poll() tells whether it has ended; stop() sends SIGTERM, waits up to

@@ -51,6 +51,19 @@ TEST_F(RunReportTest, EventsReachTheClientAndTheHistory) {
   EXPECT_EQ(Json::parse(result.outputs), Json::parse(R"({"1": {"text": ["x"]}})"));
 }
 
+TEST_F(RunReportTest, AnEndWithoutAWorkerKeepsWhatWasShown) {
+  RunReport report(job(), hub_);
+  const OrderedJson file{{"filename", "a_00001_.png"}, {"subfolder", "sub"}, {"type", "output"}};
+  const OrderedJson preview{{"filename", "b.png"}, {"subfolder", ""}, {"type", "temp"}};
+  report.take(wire::Executed{"p", "1", "1", {{"images", {file, preview}}, {"animated", {true}}}});
+  report.take(wire::Executed{"p", "2", "2", nullptr});
+  EXPECT_THAT(report.output_files(), ElementsAre("sub/a_00001_.png"));
+  const auto result = report.failed("it died");
+  EXPECT_EQ(Json::parse(result.outputs)["1"]["images"].size(), 2u);
+  EXPECT_EQ(Json::parse(result.outputs).size(), 1u);
+  EXPECT_EQ(Json::parse(result.meta)["1"]["display_node"], "1");
+}
+
 TEST_F(RunReportTest, TheSnapshotHoldsEveryNodeThatBegan) {
   RunReport report(job(), hub_);
   heard();
