@@ -37,11 +37,12 @@ ALTER TABLE history ADD COLUMN owner TEXT NOT NULL DEFAULT '';
 UPDATE history SET state = CASE WHEN status LIKE '{"status_str": "success"%' THEN 'completed'
   WHEN instr(status, '["execution_interrupted"') THEN 'cancelled' ELSE 'failed' END;
 )";
-// These hold all that a list of jobs shows, so that SQLite need not walk past the long texts of each row.
+// These hold all that a list of jobs shows, in its order, so that SQLite need not walk past the long texts of each row.
 constexpr const char* kLists = R"(
-CREATE INDEX IF NOT EXISTS queue_list ON queue(prompt_id, number, running, created, workflow_id, owner);
-CREATE INDEX IF NOT EXISTS history_list ON
-  history(prompt_id, number, state, created, started, ended, workflow_id, details, owner);
+CREATE INDEX IF NOT EXISTS queue_by_time ON queue(created, number, prompt_id, running, workflow_id, owner);
+CREATE INDEX IF NOT EXISTS history_by_time ON
+  history(created, number, prompt_id, state, started, ended, workflow_id, owner, details);
+CREATE INDEX IF NOT EXISTS history_by_state ON history(state);
 )";
 constexpr int kLayout = 2;
 

@@ -14,6 +14,7 @@
 #include "base/crash_point.h"
 #include "base/log.h"
 #include "store/checkpointer.h"
+#include "store/job_list.h"
 #include "store/places.h"
 #include "store/schema.h"
 #include "store/store.h"
@@ -24,13 +25,6 @@ namespace easel::store {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr const char* kJobLines =
-    "(SELECT prompt_id, number, CASE running WHEN 1 THEN 'in_progress' ELSE 'pending' END AS state, created, "
-    "0 AS started, 0 AS ended, workflow_id, '{}' AS details, owner FROM queue INDEXED BY queue_list "
-    "UNION ALL "
-    "SELECT prompt_id, number, state, created, started, ended, workflow_id, details, owner FROM history INDEXED BY "
-    "history_list)";
 
 // The lock that keeps a second server away; released by the kernel when the process ends, however it ends.
 class FileLock {
@@ -64,11 +58,6 @@ Job read_job(const Statement& row) {
 }
 
 HistoryEntry read_entry(const Statement& row) { return {read_job(row), {row.text(6), row.text(7), row.text(8), {}}}; }
-
-JobLine read_line(const Statement& row) {
-  return {row.text(0),    row.real(1), row.text(2), row.integer(3), row.integer(4),
-          row.integer(5), row.text(6), row.text(7), row.text(8)};
-}
 
 // A connection for reading, used by one thread at a time.
 struct Reader {
@@ -234,34 +223,15 @@ class SqliteStore : public Store {
   }
 
   JobPage jobs(const JobFilter& filter) override {
-    const std::string where =
-        " WHERE (?1 = '' OR workflow_id = ?1) AND (?2 = ',' OR instr(?2, ',' || state || ',')) "
-        "AND (?3 OR owner = ?4)";
-    std::string states = ",";
-    for (const std::string& state : filter.states) states += state + ",";
-    const std::string order =
-        fmt::format(" ORDER BY {0} {1}, number {1} LIMIT ?5 OFFSET ?6",
-                    filter.by_duration ? "ended - started" : "created", filter.ascending ? "ASC" : "DESC");
-    const int any_owner = !filter.owner;
-    const std::string owner = filter.owner.value_or("");
     settle();
     std::lock_guard lock(reader_.mutex);
-    JobPage page;
-    Statement rows(reader_.database, std::string("SELECT * FROM ") + kJobLines + where + order);
-    rows.bind(filter.workflow_id, states, any_owner, owner, filter.limit, filter.offset);
-    while (rows.step()) page.jobs.push_back(read_line(rows));
-    Statement count(reader_.database, std::string("SELECT count(*) FROM ") + kJobLines + where);
-    count.bind(filter.workflow_id, states, any_owner, owner).step();
-    page.total = count.integer(0);
-    return page;
+    return list_jobs(reader_.database, filter);
   }
 
   std::optional<JobLine> job_line(const std::string& prompt_id) override {
     settle();
     std::lock_guard lock(reader_.mutex);
-    Statement row(reader_.database, std::string("SELECT * FROM ") + kJobLines + " WHERE prompt_id = ?");
-    if (!row.bind(prompt_id).step()) return std::nullopt;
-    return read_line(row);
+    return find_job_line(reader_.database, prompt_id);
   }
 
  private:
