@@ -112,7 +112,17 @@ Response Router::handle(Request& request) const {
     }
   };
   Response response = answer();
-  count(matched, response.status, std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count());
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+  if (!response.later) {
+    count(matched, response.status, seconds);
+    return response;
+  }
+  response.later = [this, matched, seconds, later = std::move(response.later)](std::function<void(Response)> send) {
+    later([this, matched, seconds, send = std::move(send)](Response made) {
+      count(matched, made.status, seconds);
+      send(std::move(made));
+    });
+  };
   return response;
 }
 

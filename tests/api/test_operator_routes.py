@@ -233,3 +233,9 @@ def test_embeddings_without_their_endings(make_server):
     (folder.parent / "notes.txt").write_bytes(b"")
     server.start()
     assert server.get("/embeddings").json == ["sub.dir/one.v2", "two"]
+
+
+def test_an_answer_that_came_late_is_counted_as_what_it_was(make_server):
+    server = make_server()
+    assert server.post("/prompt?wait=0.05", {"prompt": sleep_prompt(30)}).status == 202
+    assert metrics(server)['comfy_http_requests_total{route="/prompt",method="POST",code="202"}'] == 1
