@@ -36,7 +36,7 @@ def test_head_has_no_body_and_the_same_length(server):
 
 def test_unknown_paths_are_plain_404s(server):
     for path in ("/api/nowhere", "/nowhere", "/user.css", "/api/userdata/user.css", "/api/userdata/comfy.templates.json",
-                 "/api/userdata?dir=workflows&recurse=true&split=false&full_info=true", "/docs/KSampler/en.md"):
+                 "/api/userdata?dir=workflows&recurse=true&split=false&full_info=true", "/docs/NoSuchNode/en.md"):
         answer = server.get(path)
         assert (answer.status, answer.type) == (404, "text/plain"), path
 
@@ -51,9 +51,9 @@ def test_options_is_answered(server):
     assert server.ask("OPTIONS", "/prompt").status == 200
 
 
-def test_templates_index_is_an_empty_list(server):
+def test_templates_index_is_a_list_installed_or_not(server):
     answer = server.get("/templates/index.json")
-    assert answer.type == "application/json" and answer.json == []
+    assert answer.type == "application/json" and isinstance(answer.json, list)
 
 
 def test_object_info_is_revalidated(server):
