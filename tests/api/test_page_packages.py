@@ -88,3 +88,21 @@ def test_templates_and_docs(server):
     assert page.status == 200 and page.type == "text/markdown"
     for path in ("/docs/NoSuch/en.md", "/docs/../index.json", "/templates/../docs/KSampler/en.md", "/templates/%2e%2e/docs/KSampler/en.md", "/templates/", "/docs"):
         assert server.get(path).status == 404, path
+
+
+def test_what_pip_installed_is_served_too(tmp_path, monkeypatch):
+    site = tmp_path / "env/lib/python3.11/site-packages"
+    for path, text in {"comfyui_workflow_templates_media_image/templates/only-here-1.webp": "a picture",
+                       "comfyui_embedded_docs/docs/OnlyHere/en.md": "# Only here",
+                       "comfyui_frontend_package/static/index.html": "from pip"}.items():
+        (site / path).parent.mkdir(parents=True, exist_ok=True)
+        (site / path).write_text(text)
+    (site / "comfyui_frontend_package-1.99.2.dist-info").mkdir()
+    monkeypatch.setenv("VIRTUAL_ENV", str(tmp_path / "env"))
+    server = Server(tmp_path / "base", flags=["--front-end-version", "Comfy-Org/ComfyUI_frontend@latest"]).start()
+    try:
+        assert server.get("/").body == b"from pip"
+        assert server.get("/templates/only-here-1.webp").body == b"a picture"
+        assert server.get("/docs/OnlyHere/en.md").body == b"# Only here"
+    finally:
+        server.stop()
