@@ -1,5 +1,6 @@
 // /users and /settings.
 #include "base/log.h"
+#include "base/utf8.h"
 #include "server/routes/routes.h"
 
 namespace easel::server {
@@ -86,6 +87,7 @@ void add_user_routes(Router& router, Services& services) {
               {.about = "Change some settings", .body = map(any())});
   router.post("/settings/{id*}",
               [&users](const Request& request) {
+                if (!is_utf8(request.params[0])) throw HttpError(400, "400: a setting's name is UTF-8");
                 SettingsFile(users, request).merge({{request.params[0], request.json()}});
                 return empty_response();
               },
