@@ -91,11 +91,9 @@ ModelSampling playground_sampling(const Weights&, const Weights&) {
 
 // --- The networks and what goes into them.
 
-// SD1 splits attention into 8 heads, the later ones into heads 64 wide.
 Network unet(const Weights& w, const Precision& precision) {
-  const auto shape = unet_shape(w / "diffusion_model");
-  const auto config = shape.linear_projections ? UnetConfig{.head_width = 64} : UnetConfig{.heads = 8};
-  auto network = std::make_shared<const Unet>(w / "diffusion_model", config);
+  const auto weights = w / "diffusion_model";
+  auto network = std::make_shared<const Unet>(weights, unet_config(weights));
   return [network, dtype = precision.network](const NetInput& in) { return (*network)(in, dtype); };
 }
 

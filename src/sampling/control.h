@@ -3,13 +3,15 @@
 #pragma once
 #include "sampling/model_sampling.h"
 #include "sampling/network.h"
+#include "tensor/weights.h"
 
 namespace easel {
 
 struct ControlStep {
   float sigma = 0;
   const ModelSampling& sampling;
-  int64_t entries = 1;  // conditionings in this call: in.x holds as many batches, one after the other
+  int64_t entries = 1;            // conditionings in this call: in.x holds as many batches, one after the other
+  std::function<Weights()> base;  // the sampled model's weights; empty where there are none to give
 };
 
 // Immutable and shared: conditionings with the same controls go through the network together.

@@ -81,11 +81,14 @@ bool contexts_fit(const Tensor& a, const Tensor& b) {
 
 }  // namespace
 
-Denoiser make_denoiser(Network network, ModelSampling sampling) {
-  return [network = std::move(network), sampling = std::move(sampling)](const DenoiseInput& in) {
+Denoiser make_denoiser(Network network, ModelSampling sampling, std::function<Weights()> base) {
+  return [network = std::move(network), sampling = std::move(sampling),
+          base = std::move(base)](const DenoiseInput& in) {
     NetInput input{sampling.calculate_input(in.sigma, in.x), sampling.timestep(in.sigma), in.context, in.concat, in.y};
-    const ControlStep step{
-        .sigma = in.sigma[0].item<float>(), .sampling = sampling, .entries = static_cast<int64_t>(in.sides.size())};
+    const ControlStep step{.sigma = in.sigma[0].item<float>(),
+                           .sampling = sampling,
+                           .entries = static_cast<int64_t>(in.sides.size()),
+                           .base = base};
     for (const auto& control : in.controls) {
       control->add_to(input, step);
     }

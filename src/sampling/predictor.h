@@ -18,7 +18,7 @@ struct DenoiseInput {
 using Denoiser = std::function<Tensor(const DenoiseInput&)>;  // the denoised latent, [B, C, H, W]
 
 // input scaling, controls, network, prediction -> denoised
-Denoiser make_denoiser(Network network, ModelSampling sampling);
+Denoiser make_denoiser(Network network, ModelSampling sampling, std::function<Weights()> base = {});
 
 class Predictor {
  public:

@@ -174,7 +174,7 @@ Tensor sample_custom(const CustomRequest& r) {
     }
   }
 
-  Denoiser denoiser = r.model.denoiser ? r.model.denoiser : make_denoiser(r.model.network, sampling);
+  Denoiser denoiser = r.model.denoiser ? r.model.denoiser : make_denoiser(r.model.network, sampling, r.model.weights);
   for (const auto& wrap : r.model.patches.around_denoiser) denoiser = wrap(std::move(denoiser), sampling);
   const Predictor predictor(std::move(denoiser), r.model.inputs, sampling, r.guide.sides,
                             {.latent = latent, .noise = noise, .noise_mask = inpaint.mask, .seed = r.seed},

@@ -22,6 +22,7 @@ struct SampleModel {
   ModelSampling sampling;
   std::function<Tensor(const Tensor&)> process_in;   // VAE latent -> model latent; empty: the same
   std::function<Tensor(const Tensor&)> process_out;  // model latent -> VAE latent; empty: the same
+  std::function<Weights()> weights;                  // for controls that lie over them; may be empty
   MakeInputs inputs;                                 // Model::inputs(); empty: only cross_attn is used
   GuidancePatches patches;
   Denoiser denoiser;  // in place of network, for a model that denoises in sigma space by itself; usually empty

@@ -133,6 +133,13 @@ int64_t UnetBlock::context_width() const {
   return 0;
 }
 
+UnetConfig unet_config(const Weights& w) {
+  for (const auto& name : w.names()) {
+    if (name.ends_with(".1.proj_in.weight") && w[name].dim() == 4) return {.heads = 8};
+  }
+  return {.head_width = 64};
+}
+
 std::vector<UnetBlock> unet_blocks(const Weights& w, const UnetConfig& config) {
   std::vector<UnetBlock> blocks;
   for (int64_t i = 0; i < w.count(); ++i) blocks.emplace_back(w / i, config);

@@ -100,6 +100,10 @@ struct UnetEmbedding {
   std::optional<nn::Linear> label_in, label_out;
 };
 
+// SD1 splits attention into 8 heads, the later ones, told by their projections, into heads 64 wide. w: a U-Net or a
+// part.
+UnetConfig unet_config(const Weights& w);
+
 // The blocks numbered 0, 1, … below w.
 std::vector<UnetBlock> unet_blocks(const Weights& w, const UnetConfig& config);
 

@@ -15,8 +15,4 @@ LoraTargets unet_lora_targets(const std::vector<std::string>& names, const UnetS
 // (text_encoder.*, text_encoder_2.*) and the model's own (text_encoders.*).
 LoraTargets clip_lora_targets(const std::vector<std::string>& names);
 
-// diffusers' name of every weight of a U-Net of this shape, to its own: "conv_in.weight" to "input_blocks.0.0.weight".
-// Weights that only some models have are among them.
-std::vector<std::pair<std::string, std::string>> diffusers_unet_names(const UnetShape& shape);
-
 }  // namespace easel

@@ -80,13 +80,15 @@ ClipOutput ClipTextModel::operator()(const PromptChunks& chunks, std::optional<i
   std::vector<Tensor> ends;
   for (size_t b = 0; b < chunks.size(); ++b) ends.push_back(last[b][first_end(chunks[b])]);
   auto pooled = at::stack(ends);
+  const auto unprojected = pooled.to(at::kFloat);
   if (text_projection_) pooled = (*text_projection_)(pooled);
   const bool normed = style_.normed_hidden || !exists;
   return {.hidden = (!normed               ? hidden
                      : wanted == depth - 1 ? last
                                            : final_layer_norm_(hidden))
                         .to(at::kFloat),
-          .pooled = pooled.to(at::kFloat)};
+          .pooled = pooled.to(at::kFloat),
+          .unprojected = unprojected};
 }
 
 ClipOutput encode_prompt(const ClipTextModel& model, PromptChunks chunks, std::optional<int> layer, int64_t pad,
@@ -101,7 +103,7 @@ ClipOutput encode_prompt(const ClipTextModel& model, PromptChunks chunks, std::o
     empty.at(1).id = ClipVocabulary::kEnd;
     chunks.push_back(empty);
   }
-  auto [hidden, pooled] = model(chunks, layer, dtype);
+  auto [hidden, pooled, unprojected] = model(chunks, layer, dtype);
   std::vector<Tensor> parts;
   for (int64_t b = 0; b < count; ++b) {
     auto part = hidden[b].clone();
@@ -111,7 +113,9 @@ ClipOutput encode_prompt(const ClipTextModel& model, PromptChunks chunks, std::o
     }
     parts.push_back(part);
   }
-  return {.hidden = at::cat(parts).unsqueeze(0), .pooled = pooled.narrow(0, 0, 1)};
+  return {.hidden = at::cat(parts).unsqueeze(0),
+          .pooled = pooled.narrow(0, 0, 1),
+          .unprojected = unprojected.narrow(0, 0, 1)};
 }
 
 }  // namespace easel

@@ -29,8 +29,9 @@ struct ClipLayer {
 };
 
 struct ClipOutput {
-  Tensor hidden;  // [B, T, D] of the layer asked for
-  Tensor pooled;  // [B, D'] at the first end token of the last layer, projected where the model has a projection
+  Tensor hidden;       // [B, T, D] of the layer asked for
+  Tensor pooled;       // [B, D'] at the first end token of the last layer, projected where the model has a projection
+  Tensor unprojected;  // the same before that
 };
 
 class ClipTextModel {

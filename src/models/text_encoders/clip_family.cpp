@@ -68,6 +68,7 @@ TextEncoding encode(const std::vector<Encoder>& encoders, const Texts& texts, st
     auto one = encode_prompt(*encoders[i].model, std::move(chunks[i]), layer, encoders[i].pad, dtype);
     hidden.push_back(one.hidden);
     out.pooled = one.pooled;
+    out.unprojected = one.unprojected;
   }
   out.cross_attn = hidden.size() == 1 ? hidden[0] : at::cat(hidden, 2);
   return out;

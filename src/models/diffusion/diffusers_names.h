@@ -1,0 +1,14 @@
+// U-Nets in the layout of diffusers.
+#pragma once
+#include "models/diffusion/unet_shape.h"
+
+namespace easel {
+
+// diffusers' name of every weight of a U-Net of this shape, to its own: "conv_in.weight" to "input_blocks.0.0.weight".
+// Weights that only some models have are among them.
+std::vector<std::pair<std::string, std::string>> diffusers_unet_names(const UnetShape& shape);
+
+// The shape of a U-Net, or of a ControlNet, whose weights have diffusers' names: as far as the names above need it.
+UnetShape diffusers_unet_shape(const Weights& w);
+
+}  // namespace easel
