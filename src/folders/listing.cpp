@@ -81,4 +81,16 @@ bool Listing::is_current() const {
 
 Listing walk(const fs::path& root, const Enter& enter) { return Walk(root, enter).take(); }
 
+std::vector<std::string> tiny_vaes(const std::vector<std::string>& vae_approx) {
+  const auto has = [&](const std::string& start) {
+    return std::any_of(vae_approx.begin(), vae_approx.end(),
+                       [&](const std::string& name) { return name.rfind(start, 0) == 0; });
+  };
+  std::vector<std::string> found;
+  for (const std::string kind : {"taesd", "taesdxl", "taesd3", "taef1"}) {
+    if (has(kind + "_encoder.") && has(kind + "_decoder.")) found.push_back(kind);
+  }
+  return found;
+}
+
 }  // namespace easel::folders

@@ -22,4 +22,8 @@ using Enter = std::function<void(const std::filesystem::path& directory)>;
 // Walks `root`, following symlinks, never into itself; skips hidden files and folders. At most 200,000 files.
 Listing walk(const std::filesystem::path& root, const Enter& enter = {});
 
+// The tiny autoencoders ("taesd", "taesdxl", "taesd3", "taef1") of which vae_approx holds both halves: choices of a VAE
+// beside the files.
+std::vector<std::string> tiny_vaes(const std::vector<std::string>& vae_approx);
+
 }  // namespace easel::folders

@@ -1,10 +1,13 @@
 #include "models/checkpoint.h"
 
+#include <mutex>
+
 #include "base/error.h"
 #include "models/architecture.h"
 #include "models/file_kind.h"
 #include "models/text_encoders/clip_family.h"
 #include "models/vae/autoencoder_kl.h"
+#include "models/vae/taesd.h"
 
 namespace easel {
 
@@ -13,6 +16,25 @@ namespace {
 std::optional<std::string> after(const std::string& name, const std::string& prefix) {
   if (name.rfind(prefix, 0) != 0) return std::nullopt;
   return name.substr(prefix.size());
+}
+
+// The TAESD decoder for latents of this kind, read when first asked.
+std::function<Tensor(const Tensor&)> find_tiny_decoder(const LatentFormat& format, const LoadOptions& options) {
+  const auto path =
+      options.find_approximation && !format.taesd.empty() ? options.find_approximation(format.taesd) : std::nullopt;
+  if (!path) return {};
+  struct Lazy {
+    std::once_flag once;
+    std::optional<Taesd> decoder;
+  };
+  return [lazy = std::make_shared<Lazy>(), path = *path, dtype = options.precision.vae](const Tensor& latent) {
+    std::call_once(lazy->once, [&] {
+      const Weights weights(open_tensor_file(path),
+                            [](const std::string& name) { return std::optional("taesd_decoder." + name); });
+      lazy->decoder.emplace(weights, 1.0, 0.0);
+    });
+    return lazy->decoder->decode(latent.to(dtype)).to(at::kFloat);
+  };
 }
 
 Model make_model(const TensorFilePtr& file, const std::string& prefix, const LoadOptions& options,
@@ -36,6 +58,7 @@ Model make_model(const TensorFilePtr& file, const std::string& prefix, const Loa
       held);
   if (options.precision.int8) weights = weights.in_int8();
   Model model(*architecture, weights, architecture->sampling(bare, whole), options.precision);
+  model.tiny_decoder = find_tiny_decoder(*architecture->latent, options);
   architecture->make(weights, options.precision);  // missing weights show here rather than in the first step
   return model;
 }
@@ -96,6 +119,20 @@ Vae load_vae(const std::string& path, const LoadOptions& options) {
   const auto kind = file_kind(*file);
   if (!kind.has_vae) refuse("load_vae", *file, "a VAE");
   return make_vae(file, kind.vae_prefix, options);
+}
+
+Vae load_taesd(const std::string& kind, const std::string& encoder_path, const std::string& decoder_path,
+               const LoadOptions& options) {
+  const std::map<std::string, const LatentFormat*> formats{
+      {"taesd", &kSd15Latent}, {"taesdxl", &kSdxlLatent}, {"taesd3", &kSd3Latent}, {"taef1", &kFluxLatent}};
+  const auto format = formats.find(kind);
+  if (format == formats.end()) fail("load_taesd: '{}' is no kind of TAESD that is known here", kind);
+  auto half = [](const std::string& path, const std::string& prefix) {
+    return Weights(open_tensor_file(path), [prefix](const std::string& name) { return std::optional(prefix + name); });
+  };
+  const auto weights = half(encoder_path, "taesd_encoder.").joined(half(decoder_path, "taesd_decoder."));
+  auto network = std::make_shared<const Taesd>(weights, format->second->scale, format->second->shift);
+  return Vae(network, weights, options.precision);
 }
 
 Lora load_lora(const std::string& path) {

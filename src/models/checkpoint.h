@@ -9,6 +9,8 @@ struct LoadOptions {
   std::string clip_vocabulary;  // CLIP's BPE vocabulary (bpe_simple_vocab_16e6.txt.gz)
   // Where the textual inversion called `name` in a prompt lies; nothing if there is no such file.
   std::function<std::optional<std::string>(const std::string& name)> find_embedding;
+  // Where the small decoder ("taesd_decoder") for previews lies, likewise.
+  std::function<std::optional<std::string>(const std::string& stem)> find_approximation;
 };
 
 struct Checkpoint {
@@ -27,6 +29,10 @@ Model load_diffusion_model(const std::string& path, const std::string& weight_dt
 Clip load_clip(const std::vector<std::string>& paths, const std::string& type, const LoadOptions& options);
 
 Vae load_vae(const std::string& path, const LoadOptions& options);
+
+// A TAESD from the files of its halves; kind: "taesd", "taesdxl", "taesd3" or "taef1", whose latents it reads.
+Vae load_taesd(const std::string& kind, const std::string& encoder_path, const std::string& decoder_path,
+               const LoadOptions& options);
 
 Lora load_lora(const std::string& path);
 

@@ -93,7 +93,10 @@ Clip Clip::with_patches(const Patches& more) const {
 }
 
 Vae::Vae(Weights weights, Precision precision)
-    : weights_(std::move(weights)), precision_(precision), autoencoder_(std::make_shared<const Autoencoder>(weights_)) {
+    : Vae(std::make_shared<const Autoencoder>(weights), weights, precision) {}
+
+Vae::Vae(std::shared_ptr<const VaeNetwork> network, Weights weights, Precision precision)
+    : weights_(std::move(weights)), precision_(precision), autoencoder_(std::move(network)) {
   log_unused(weights_);
 }
 
@@ -139,7 +142,7 @@ Tensor in_three_tilings(const Tensor& in, const std::function<Tensor(const Tenso
 }  // namespace
 
 // Whether an image of this size is too much for the memory that is left; says so.
-static bool wants_tiles(const Autoencoder& vae, int64_t height, int64_t width, at::ScalarType dtype) {
+static bool wants_tiles(const VaeNetwork& vae, int64_t height, int64_t width, at::ScalarType dtype) {
   const int64_t left = host_memory().available, wanted = vae.working_bytes(height, width, dtype);
   if (left == 0 || wanted < left) return false;
   log::warn("Vae: {} x {} pixels want {} MB, {} MB are left; working in tiles", width, height, wanted >> 20,

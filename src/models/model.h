@@ -30,7 +30,10 @@ class Model {
   // What the network takes beside latent, time and text, of a conditioning.
   MakeInputs inputs() const;
 
-  ModelSampling sampling;    // sigmas, prediction type; nodes replace it in a copy
+  ModelSampling sampling;  // sigmas, prediction type; nodes replace it in a copy
+  // A small decoder for previews: a latent [1, C, h, w] as the network sees it to [1, 3, H, W], about -1..1. Empty
+  // where there is no file of one.
+  std::function<Tensor(const Tensor&)> tiny_decoder;
   GuidancePatches guidance;  // what nodes lay over the guidance
 
   // Weights with all patches laid over, by the names used in `Patches`.
@@ -47,12 +50,13 @@ class Model {
 };
 
 struct TextEncoding {
-  Tensor cross_attn;  // [1, T, D] float32
-  Tensor pooled;      // [1, D] float32
+  Tensor cross_attn;   // [1, T, D] float32
+  Tensor pooled;       // [1, D] float32
+  Tensor unprojected;  // [1, D'] float32, pooled before its projection
 };
 
-// What to encode: one text, or a text for each encoder by its short name ("l", "g", …), where one that is not named gets
-// the plain one.
+// What to encode: one text, or a text for each encoder by its short name ("l", "g", …), where one that is not named
+// gets the plain one.
 struct Texts {
   std::string plain;
   std::map<std::string, std::string> each;
@@ -92,12 +96,13 @@ struct Tiling {
   int64_t overlap = 16;
 };
 
-class Autoencoder;  // models/vae/autoencoder_kl.h
+class VaeNetwork;  // models/vae/vae_network.h
 
 // VAE: pixels [B, H, W, 3] in 0..1, channels last, to latents [B, C, h, w] in the VAE's own scale and back; float32.
 class Vae {
  public:
-  Vae(Weights weights, Precision precision);
+  Vae(Weights weights, Precision precision);  // the autoencoder of latent diffusion
+  Vae(std::shared_ptr<const VaeNetwork> network, Weights weights, Precision precision);
 
   Tensor decode(const Tensor& latent) const;  // falls back to tiles when memory does not suffice
   Tensor encode(const Tensor& pixels) const;  // the posterior's mean; sides cut to multiples of downscale()
@@ -111,7 +116,7 @@ class Vae {
  private:
   Weights weights_;
   Precision precision_;
-  std::shared_ptr<const Autoencoder> autoencoder_;
+  std::shared_ptr<const VaeNetwork> autoencoder_;
 };
 
 // The tensors of a LoRA file (or LoHa, LoKr, GLoRA, OFT, BOFT, diff…).

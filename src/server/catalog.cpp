@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "base/error.h"
+#include "folders/listing.h"
 #include "folders/resolve.h"
 #include "server/middleware.h"
 
@@ -16,6 +17,10 @@ FileQueries queries(const Folders& folders) {
           [&folders](const FileSource& source) {
             const auto* root = folders.directory(source.folder);
             std::vector<std::string> names = root ? folders::list_files(*root) : folders.list(source.folder);
+            if (source.kind == "vae") {
+              for (auto& tiny : folders::tiny_vaes(folders.list("vae_approx"))) names.push_back(std::move(tiny));
+              return names;
+            }
             std::erase_if(names, [&](const std::string& name) { return !folders::is_of_kind(name, source.kind); });
             return names;
           },

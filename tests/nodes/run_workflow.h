@@ -1,5 +1,6 @@
 // Runs workflows of the API format through validation and the executor, as the worker does.
 #pragma once
+#include "folders/listing.h"
 #include "folders/resolve.h"
 #include "graph/execute.h"
 #include "graph/validate.h"
@@ -52,8 +53,12 @@ class WorkflowRunner {
   };
 
   std::vector<std::string> choices(const FileSource& source) const {
-    return source.folder == "input" ? folders::list_files(studio_.folders.input())
-                                    : studio_.folders.list(source.folder);
+    if (source.folder == "input") return folders::list_files(studio_.folders.input());
+    auto names = studio_.folders.list(source.folder);
+    if (source.kind == "vae") {
+      for (auto& tiny : folders::tiny_vaes(studio_.folders.list("vae_approx"))) names.push_back(tiny);
+    }
+    return names;
   }
 
   const Studio& studio_;

@@ -1,6 +1,7 @@
 // The autoencoder of latent diffusion (Rombach et al. 2022, §3.1, the KL variant): pixels in -1..1 to a latent of 1/8
 // the size and back. Widths and depths are read off its weights.
 #pragma once
+#include "models/vae/vae_network.h"
 #include "nn/linear.h"
 #include "nn/norm.h"
 
@@ -67,21 +68,21 @@ struct Decoder {
 
 }  // namespace kl
 
-class Autoencoder {
+class Autoencoder : public VaeNetwork {
  public:
   // Either half may be missing (a decoder alone is a file people have); using what is not there fails.
   explicit Autoencoder(const Weights& w);
 
   // z [B, C, h, w] -> [B, 3, f h, f w], about -1..1. x's dtype is the one computed in.
-  Tensor decode(const Tensor& z) const;
+  Tensor decode(const Tensor& z) const override;
   // x [B, 3, H, W] in -1..1, sides multiples of factor() -> the posterior's mean [B, C, H/f, W/f]
-  Tensor encode(const Tensor& x) const;
+  Tensor encode(const Tensor& x) const override;
 
   // About the bytes that work on an image of this size takes at its peak, beside the weights.
-  int64_t working_bytes(int64_t height, int64_t width, at::ScalarType dtype) const;
+  int64_t working_bytes(int64_t height, int64_t width, at::ScalarType dtype) const override;
 
-  int64_t factor() const { return factor_; }
-  int64_t latent_channels() const { return latent_channels_; }
+  int64_t factor() const override { return factor_; }
+  int64_t latent_channels() const override { return latent_channels_; }
 
  private:
   std::optional<kl::Encoder> encoder_;
