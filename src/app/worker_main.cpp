@@ -41,6 +41,11 @@ LoadOptions load_options(const WorkerFlags& flags, const Folders& folders) {
             for (const char* extension : {"", ".safetensors", ".pt", ".bin"})
               if (auto path = folders.find("embeddings", name + extension)) return path->string();
             return std::nullopt;
+          },
+          .find_approximation = [&folders](const std::string& stem) -> std::optional<std::string> {
+            for (const std::string& name : folders.list("vae_approx"))
+              if (name.rfind(stem + ".", 0) == 0) return folders.at("vae_approx", name);
+            return std::nullopt;
           }};
 }
 

@@ -21,6 +21,12 @@ void add_all_nodes(Registry& registry, const Services& services) {
   add_primitive_nodes(registry);
   add_string_nodes(registry);
   add_preview_any_node(registry);
+  add_sd_family_nodes(registry);
+  add_control_nodes(registry, services);
+  add_upscale_nodes(registry, services);
+  add_model_merging_nodes(registry);
+  add_model_saving_nodes(registry, services);
+  add_gligen_nodes(registry, services);
 }
 
 }  // namespace easel

@@ -1,4 +1,5 @@
 // Conditioning nodes: prompts encoded, placed, mixed.
+#include "nodes/conditioning_edit.h"
 #include "nodes/families.h"
 #include "nodes/ports.h"
 
@@ -11,13 +12,6 @@ ConditioningSet text_encode(const std::string& text, const Clip& clip) {
 }
 
 Clip set_last_layer(const Clip& clip, int64_t layer) { return clip.with_last_layer(static_cast<int>(layer)); }
-
-// The set with every entry changed.
-template <class F>
-ConditioningSet each(ConditioningSet set, const F& change) {
-  for (Conditioning& entry : set.entries) change(entry);
-  return set;
-}
 
 const Conditioning& first(const char* who, const ConditioningSet& set) {
   if (set.entries.empty()) fail("{}: the conditioning is empty", who);

@@ -36,5 +36,11 @@ void add_loader_nodes(Registry&, const Services&);
 void add_image_file_nodes(Registry&, const Services&);
 void add_latent_file_nodes(Registry&, const Services&);
 void add_preview_any_node(Registry&);
+void add_sd_family_nodes(Registry&);
+void add_control_nodes(Registry&, const Services&);
+void add_upscale_nodes(Registry&, const Services&);
+void add_model_merging_nodes(Registry&);
+void add_model_saving_nodes(Registry&, const Services&);
+void add_gligen_nodes(Registry&, const Services&);
 
 }  // namespace easel

@@ -28,6 +28,15 @@ void add_checkpoint(Registry& registry, const Services& services) {
   });
 }
 
+// The file of vae_approx whose name begins with "taesd_decoder.", say.
+std::string approximation(const Folders& folders, const std::string& kind, const std::string& half) {
+  const auto start = kind + "_" + half + ".";
+  for (const auto& name : folders.list("vae_approx")) {
+    if (name.rfind(start, 0) == 0) return folders.at("vae_approx", name);
+  }
+  fail("VAELoader: '{}' wants a file '{}…' in the folder vae_approx, and there is none", kind, start);
+}
+
 void add_parts(Registry& registry, const Services& services) {
   const Folders& folders = services.folders;
   ModelCache& models = services.models;
@@ -35,9 +44,13 @@ void add_parts(Registry& registry, const Services& services) {
       .id = "VAELoader",
       .title = "Load VAE",
       .category = "loaders",
-      .about = "Loads a VAE from a file of its own.",
-      .inputs = {files("vae_name", {.folder = "vae", .extra = {"pixel_space"}})},
+      .about = "Loads a VAE from a file of its own, or a TAESD from the files of its halves.",
+      .inputs = {files("vae_name", {.folder = "vae", .kind = "vae", .extra = {"pixel_space"}})},
       .run = [&folders, &models](const std::string& name) -> Vae {
+        for (const char* tiny : {"taesd", "taesdxl", "taesd3", "taef1"}) {
+          if (name == tiny)
+            return models.taesd(name, approximation(folders, name, "encoder"), approximation(folders, name, "decoder"));
+        }
         if (name == "pixel_space") fail("VAELoader: models that work on pixels are not supported yet");
         return models.vae(folders.at("vae", name));
       },
@@ -65,6 +78,18 @@ void add_parts(Registry& registry, const Services& services) {
                  choice("device", {"default", "cpu"}, {.extra = {{"advanced", true}}})},
       .run = [&folders, &models](const std::string& name, const std::string& type, const std::optional<std::string>&)
           -> Clip { return models.clip({folders.at("text_encoders", name)}, type); },
+  });
+  registry.add({
+      .id = "DualCLIPLoader",
+      .category = "advanced/loaders",
+      .about = "Loads two text encoders that belong together, each from a file of its own.",
+      .inputs = {files("clip_name1", {.folder = "text_encoders"}), files("clip_name2", {.folder = "text_encoders"}),
+                 choice("type", {"sdxl", "sd3", "flux", "hunyuan_video", "hidream", "hunyuan_image"}),
+                 choice("device", {"default", "cpu"}, {.extra = {{"advanced", true}}})},
+      .run = [&folders, &models](const std::string& first, const std::string& second, const std::string& type,
+                                 const std::optional<std::string>&) -> Clip {
+        return models.clip({folders.at("text_encoders", first), folders.at("text_encoders", second)}, type);
+      },
   });
 }
 
@@ -119,37 +144,12 @@ auto not_yet(const char* what) {
 
 void add_later_kinds(Registry& registry) {
   registry.add({
-      .id = "ControlNetLoader",
-      .title = "Load ControlNet Model",
-      .category = "loaders",
-      .about = "Loads a control network (not supported yet).",
-      .inputs = {files("control_net_name", {.folder = "controlnet"})},
-      .run = not_yet<ControlNet>("control networks"),
-  });
-  registry.add({
-      .id = "UpscaleModelLoader",
-      .title = "Load Upscale Model",
-      .category = "loaders",
-      .about = "Loads a model that enlarges images (not supported yet).",
-      .inputs = {files("model_name", {.folder = "upscale_models"})},
-      .run = not_yet<UpscaleModel>("upscale models"),
-      .v3 = true,
-      .module = "comfy_extras.nodes_upscale_model",
-  });
-  registry.add({
       .id = "StyleModelLoader",
       .title = "Load Style Model",
       .category = "loaders",
       .about = "Loads a style model (not supported yet).",
       .inputs = {files("style_model_name", {.folder = "style_models"})},
       .run = not_yet<StyleModel>("style models"),
-  });
-  registry.add({
-      .id = "GLIGENLoader",
-      .category = "loaders",
-      .about = "Loads a GLIGEN model (not supported yet).",
-      .inputs = {files("gligen_name", {.folder = "gligen"})},
-      .run = not_yet<Gligen>("GLIGEN models"),
   });
   registry.add({
       .id = "ImageOnlyCheckpointLoader",

@@ -16,6 +16,9 @@ uint64_t kept_bytes() {
 void release(const Model& model) { model.weights().release(); }
 void release(const Clip& clip) { clip.weights().release(); }
 void release(const Vae& vae) { vae.weights().release(); }
+void release(const ControlNet&) {}  // goes with its last user
+void release(const Gligen&) {}
+void release(const UpscaleModel&) {}  // likewise
 void release(const Lora& lora) { lora.weights.release(); }
 void release(const Checkpoint& checkpoint) {
   if (checkpoint.model) release(*checkpoint.model);
@@ -75,6 +78,23 @@ Clip ModelCache::clip(const std::vector<std::string>& paths, const std::string& 
 
 Vae ModelCache::vae(const std::string& path) {
   return get<Vae>("vae", {path}, [&] { return load_vae(path, options_); });
+}
+
+Vae ModelCache::taesd(const std::string& kind, const std::string& encoder_path, const std::string& decoder_path) {
+  return get<Vae>(kind, {encoder_path, decoder_path},
+                  [&] { return load_taesd(kind, encoder_path, decoder_path, options_); });
+}
+
+ControlNet ModelCache::control_net(const std::string& path) {
+  return get<ControlNet>("control network", {path}, [&] { return load_control_net(path, options_.precision); });
+}
+
+UpscaleModel ModelCache::upscale_model(const std::string& path) {
+  return get<UpscaleModel>("upscale model", {path}, [&] { return load_upscale_model(path); });
+}
+
+Gligen ModelCache::gligen(const std::string& path) {
+  return get<Gligen>("gligen", {path}, [&] { return load_gligen(path, options_.precision); });
 }
 
 Lora ModelCache::lora(const std::string& path) {

@@ -7,6 +7,9 @@
 #include <vector>
 
 #include "models/checkpoint.h"
+#include "models/control/control_model.h"
+#include "models/control/gligen.h"
+#include "models/upscale/upscale_model.h"
 
 namespace easel {
 
@@ -19,7 +22,11 @@ class ModelCache {
   Model diffusion_model(const std::string& path, const std::string& weight_dtype);
   Clip clip(const std::vector<std::string>& paths, const std::string& type);
   Vae vae(const std::string& path);
+  Vae taesd(const std::string& kind, const std::string& encoder_path, const std::string& decoder_path);
   Lora lora(const std::string& path);
+  ControlNet control_net(const std::string& path);
+  UpscaleModel upscale_model(const std::string& path);
+  Gligen gligen(const std::string& path);
 
   // Lets go of everything: converted weights too, where somebody else still holds the model.
   void unload();

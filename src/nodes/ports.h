@@ -1,7 +1,10 @@
 // The types that travel between nodes, and their socket names.
 #pragma once
 #include "graph/port.h"
+#include "models/control/control_model.h"
+#include "models/control/gligen.h"
 #include "models/model.h"
+#include "models/upscale/upscale_model.h"
 #include "sampling/conditioning.h"
 #include "sampling/sample.h"
 
@@ -51,10 +54,7 @@ struct LatentOperation {
 };
 
 // Model kinds that are declared but cannot be loaded yet; no value of these is ever made.
-struct ControlNet {};
-struct UpscaleModel {};
 struct StyleModel {};
-struct Gligen {};
 struct ClipVision {};
 
 template <>

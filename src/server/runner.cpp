@@ -190,9 +190,7 @@ bool Runner::start_worker() {
 }
 
 // Whether this worker is to be served no longer. Under the lock.
-bool Runner::over() const {
-  return gone_ || (stopping_ && (!running_ || hurry_ || Clock::now() >= drain_until_));
-}
+bool Runner::over() const { return gone_ || (stopping_ && (!running_ || hurry_ || Clock::now() >= drain_until_)); }
 
 void Runner::serve_worker() {
   std::unique_lock lock(mutex_);
@@ -333,10 +331,12 @@ void Runner::worker_died(const std::string& how) {
     hub_.send_status();
   } else {
     take_back(*report, false);
+    const char* cause = how == wire::kStuck ? "A likely cause is an endless loop, or work that needs a longer "
+                                              "--stall-timeout."
+                                            : "A likely cause is that memory ran out: try a smaller picture or batch.";
     finish_in_store(*report, report->failed(fmt::format("The worker process {} {}, as in the attempt before; the "
-                                                        "prompt is given up. A likely cause is that memory ran out: "
-                                                        "try a smaller picture or batch.",
-                                                        how, report->place())));
+                                                        "prompt is given up. {}",
+                                                        how, report->place(), cause)));
     report->say_over();
   }
 }

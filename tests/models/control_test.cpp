@@ -1,6 +1,7 @@
 // Control networks on a small U-Net with made-up weights: what they add, when, and in which layouts they come.
 #include <gmock/gmock.h>
 
+#include "base/error.h"
 #include "models/checkpoint.h"
 #include "models/control/control_model.h"
 #include "models/control/gligen.h"

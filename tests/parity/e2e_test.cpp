@@ -13,9 +13,8 @@ namespace {
 namespace fs = std::filesystem;
 
 // Nodes that are declared for the page's sake, and kinds of files that come later.
-const std::set<std::string> kDeclaredOnly = {"ControlNetLoader", "UpscaleModelLoader", "StyleModelLoader",
-                                             "GLIGENLoader", "ImageOnlyCheckpointLoader"};
-const std::map<std::string, std::string> kLaterFiles = {{"taesd_decode", "VAE taesd"}, {"lycoris_mix", "LyCORIS file"}};
+const std::set<std::string> kDeclaredOnly = {"StyleModelLoader", "ImageOnlyCheckpointLoader"};
+const std::map<std::string, std::string> kLaterFiles = {{"lycoris_mix", "LyCORIS file"}};
 
 struct Group {
   Group() : spread(parity::read_json(*parity::folder() / "sd15" / "e2e.json").at("cases")) {
@@ -35,6 +34,11 @@ struct Group {
     for (const char* name : {"sd15", "sd15_b", "sd15_inpaint"}) link("checkpoints", name, name, at::kHalf);
     link("loras", "lora_kohya_sd15", "lora_kohya_sd15", at::kHalf);
     for (const std::string name : {"embedding_a", "embedding_b"}) link("embeddings", name, name + "_sd15", at::kFloat);
+    for (const char* name : {"controlnet_sd15", "t2iadapter_sd15", "t2iadapter_light_sd15"})
+      link("controlnet", name, name, at::kHalf);
+    link("gligen", "gligen_sd15", "gligen_sd15", at::kHalf);
+    link("upscale_models", "esrgan_new_x4", "upscale_esrgan_new_x4", at::kFloat);
+    for (const char* name : {"taesd_encoder", "taesd_decoder"}) link("vae_approx", name, name, at::kFloat);
     for (const auto& entry : fs::directory_iterator(*parity::folder() / "sd15" / "inputs"))
       fs::copy_file(entry.path(), studio_->base / "input" / entry.path().filename());
     return *studio_;
