@@ -14,6 +14,7 @@
 #include "graph/describe.h"
 #include "nodes/all.h"
 #include "nodes/model_cache.h"
+#include "nodes/testing/testing.h"
 #include "tensor/host_memory.h"
 #include "tensor/threads.h"
 #include "worker/worker.h"
@@ -87,6 +88,7 @@ int run(const WorkerFlags& flags) {
   ModelCache models(load_options(flags, folders));
   Registry registry;
   add_all_nodes(registry, {.folders = folders, .models = models, .metadata = flags.metadata});
+  if (flags.testing_nodes) add_testing_nodes(registry);
   if (flags.describe) {
     const std::string text = describe(registry);
     const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
