@@ -129,6 +129,7 @@ void add_loading(Registry& registry, const Folders& folders) {
           [&folders](const std::vector<Argument>& arguments) {
             return file_fingerprint("LoadImage", folders, arguments.at(0));
           },
+      .overlap = Overlap::kInOrder,
   });
   registry.add({
       .id = "LoadImageMask",
@@ -142,6 +143,7 @@ void add_loading(Registry& registry, const Folders& folders) {
           [&folders](const std::vector<Argument>& arguments) {
             return file_fingerprint("LoadImageMask", folders, arguments.at(0));
           },
+      .overlap = Overlap::kInOrder,
   });
 }
 
@@ -165,6 +167,7 @@ void add_saving(Registry& registry, const Services& services) {
           },
       .is_output = true,
       .hidden = hidden,
+      .overlap = Overlap::kInOrder,
   });
   registry.add({
       .id = "PreviewImage",
@@ -180,6 +183,24 @@ void add_saving(Registry& registry, const Services& services) {
           },
       .is_output = true,
       .hidden = hidden,
+      .overlap = Overlap::kInOrder,
+  });
+  registry.add({
+      .id = "MaskPreview",
+      .category = "mask",
+      .about = "Shows masks as grey images without keeping them.",
+      .inputs = {socket("mask", "MASK")},
+      .run =
+          [services](Context& context, const Mask& mask) {
+            static const std::string prefix = "ComfyUI_temp_" + random_letters();
+            const Tensor& values = mask.values;
+            const Tensor planes = values.reshape({-1, values.size(-2), values.size(-1), 1}).expand({-1, -1, -1, 3});
+            return save_images(context, {planes}, {services.folders.temp(), "temp", prefix, 4, folders::Lasting::kNo},
+                               services.metadata);
+          },
+      .is_output = true,
+      .hidden = hidden,
+      .module = "comfy_extras.nodes_mask",
   });
 }
 
