@@ -199,8 +199,7 @@ int serve(const Flags& flags, const std::string& worker, std::vector<std::string
                             .tls = !options.tls_key_file.empty(),
                             .max_upload_size = options.max_body};
   const server::Retention retention(server::parse_retention(
-      flags.value("--retain"),
-      {{"temp", folders.temp()}, {"output", folders.output()}, {"input", folders.input()}}));
+      flags.value("--retain"), {{"temp", folders.temp()}, {"output", folders.output()}, {"input", folders.input()}}));
   server::Router router;
   server::add_all_routes(router, services);
   server::HttpServer http(options, router, hub);
