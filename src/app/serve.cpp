@@ -125,6 +125,7 @@ class Shutdown {
       : runner_(runner), waiters_(waiters), http_(http) {}
   ~Shutdown() {
     if (thread_.joinable()) thread_.join();
+    waiters_.stop();  // while there is a loop to answer through
   }
   void begin() {
     if (thread_.joinable()) return runner_.hurry();

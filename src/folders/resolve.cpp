@@ -94,6 +94,7 @@ Resolved resolve(const fs::path& root, std::string_view subfolder, std::string_v
   if (words.path.empty() && (want == Want::kFile || subfolder.empty()))
     return refuse(Verdict::kBadName, "the name is empty");
 
+  if (root.empty()) return refuse(Verdict::kMissing, "there is no such folder");  // and never the current one
   std::error_code error;
   const fs::path real_root = fs::weakly_canonical(root, error);
   if (error) return refuse(Verdict::kMissing, "its folder cannot be read");

@@ -98,6 +98,12 @@ TEST(Resolve, SaysWhatIsWrong) {
   EXPECT_THROW(must_resolve("test", root, "", "absent"), Error);
 }
 
+TEST(Resolve, NoRootIsNotTheCurrentFolder) {
+  ASSERT_FALSE(fs::is_empty(fs::current_path()));
+  for (const auto& entry : fs::directory_iterator(fs::current_path()))
+    EXPECT_EQ(resolve("", "", entry.path().filename().string()).verdict, Verdict::kMissing);
+}
+
 TEST(Resolve, SplitsAnnotations) {
   using Pair = std::pair<std::string, std::string>;
   EXPECT_EQ(split_annotation("x.png [output]"), (Pair{"x.png", "output"}));

@@ -10,8 +10,9 @@ namespace {
 // Every script under the web root's extensions/, then those of packs: the page imports those it does not know.
 Response extensions(const Services& services) {
   OrderedJson urls = OrderedJson::array();
-  for (const std::string& file : files_below(services.frontend / "extensions", true))
-    if (file.ends_with(".js")) urls.push_back("/extensions/" + file);
+  if (!services.frontend.empty())
+    for (const std::string& file : files_below(services.frontend / "extensions", true))
+      if (file.ends_with(".js")) urls.push_back("/extensions/" + file);
   for (std::string& url : services.packs.scripts()) urls.push_back(std::move(url));
   return json_response(urls);
 }
