@@ -1,6 +1,6 @@
 // One guided step of the Stable Diffusion 1.5 U-Net and one VAE decode at 512x512, with random weights of the real
-// shapes: `bench_step [float] [--side 64] [--times 3] [--no-vae] [--on-request] [--profile]`. Wall time, processor time
-// over threads, page faults, peak memory.
+// shapes: `bench_step [float] [--int8] [--side 64] [--times 3] [--no-vae] [--on-request] [--profile]`. Wall time,
+// processor time over threads, page faults, peak memory.
 #include <fmt/format.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -205,11 +205,12 @@ int main(int argc, char** argv) {
   std::string type = "bfloat16";
   int64_t side = 64;
   int times = 3;
-  bool no_vae = false, on_request = false, profile = false;
+  bool no_vae = false, on_request = false, profile = false, int8 = false;
   app.add_option("type", type)->check(CLI::IsMember({"bfloat16", "float"}));
   app.add_option("--side", side, "of the latent");
   app.add_option("--times", times);
   app.add_flag("--no-vae", no_vae);
+  app.add_flag("--int8", int8, "8-bit products in the U-Net");
   app.add_flag("--on-request", on_request, "a step for each line read, its seconds on a line written");
   app.add_flag("--profile", profile, "what each operator took, and its share of the greatest rate of products here");
   CLI11_PARSE(app, argc, argv);
@@ -224,7 +225,8 @@ int main(int argc, char** argv) {
   {
     Maker maker{.tensors = {}, .dtype = dtype};
     maker.unet();
-    const Weights weights(std::exchange(maker.tensors, {}), "random");
+    const Weights exact(std::exchange(maker.tensors, {}), "random");
+    const Weights weights = int8 ? exact.in_int8() : exact;
     const Unet unet(weights, {});
     const NetInput in{
         .x = at::randn({2, 4, side, side}), .timestep = at::full({2}, 500.0), .context = at::randn({2, 77, 768})};
