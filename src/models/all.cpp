@@ -13,7 +13,9 @@ namespace {
 
 // Of this many input channels; nothing where it is no U-Net or not such a one. 0: any number.
 std::optional<UnetShape> unet_of(const Weights& w, int64_t channels) {
-  if (!w.has("input_blocks.0.0.weight") || !w.has("time_embed.0.weight")) return std::nullopt;
+  for (const char* part : {"input_blocks.0.0.weight", "time_embed.0.weight", "out.2.weight"}) {
+    if (!w.has(part)) return std::nullopt;  // a ControlNet has no way out
+  }
   if (channels && w["input_blocks.0.0.weight"].size(1) != channels) return std::nullopt;
   const auto shape = unet_shape(w);
   return shape.temporal ? std::nullopt : std::optional(shape);

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "models/architecture.h"
+#include "models/diffusion/diffusers_names.h"
 #include "models/file_kind.h"
 #include "models/text_encoders/clip_family.h"
 #include "models/vae/autoencoder_kl.h"
@@ -37,9 +38,22 @@ std::function<Tensor(const Tensor&)> find_tiny_decoder(const LatentFormat& forma
   };
 }
 
-Model make_model(const TensorFilePtr& file, const std::string& prefix, const LoadOptions& options,
+// The diffusion model's weights as a Model names them.
+Weights network_weights(const TensorFilePtr& file, const FileKind& kind, std::optional<at::ScalarType> held) {
+  if (kind.diffusers) return diffusers_unet_weights(file, "diffusion_model.", held);
+  return Weights(
+      file,
+      [&](const std::string& name) -> std::optional<std::string> {
+        if (name.rfind("noise_augmentor.data_", 0) == 0) return name;  // unCLIP's
+        auto rest = after(name, kind.diffusion_prefix);
+        return rest ? std::optional("diffusion_model." + *rest) : std::nullopt;
+      },
+      held);
+}
+
+Model make_model(const TensorFilePtr& file, const FileKind& kind, const LoadOptions& options,
                  std::optional<at::ScalarType> held) {
-  const Weights bare(file, prefix);
+  const Weights bare = kind.diffusers ? diffusers_unet_weights(file, "") : Weights(file, kind.diffusion_prefix);
   const Weights whole(file, "");  // for the marks that some families leave beside the weights
   const auto* architecture = find_architecture(bare, whole);
   if (!architecture) {
@@ -48,14 +62,7 @@ Model make_model(const TensorFilePtr& file, const std::string& prefix, const Loa
   if (!architecture->make) {
     fail("load_diffusion_model: '{}' is a {} model; this kind is not there yet", bare.origin(), architecture->name);
   }
-  Weights weights(
-      file,
-      [&](const std::string& name) -> std::optional<std::string> {
-        if (name.rfind("noise_augmentor.data_", 0) == 0) return name;  // unCLIP's
-        auto rest = after(name, prefix);
-        return rest ? std::optional("diffusion_model." + *rest) : std::nullopt;
-      },
-      held);
+  auto weights = network_weights(file, kind, held);
   if (options.precision.int8) weights = weights.in_int8();
   Model model(*architecture, weights, architecture->sampling(bare, whole), options.precision);
   model.tiny_decoder = find_tiny_decoder(*architecture->latent, options);
@@ -85,7 +92,7 @@ Checkpoint load_checkpoint(const std::string& path, const LoadOptions& options) 
   const auto file = open_tensor_file(path);
   const auto kind = file_kind(*file);
   if (!kind.has_diffusion_model) refuse("load_checkpoint", *file, "a checkpoint");
-  Checkpoint checkpoint{.model = make_model(file, kind.diffusion_prefix, options, {})};
+  Checkpoint checkpoint{.model = make_model(file, kind, options, {})};
   if (kind.has_vae) checkpoint.vae = make_vae(file, kind.vae_prefix, options);
   if (kind.has_text_encoder) checkpoint.clip = make_clip({file}, options);
   return checkpoint;
@@ -98,7 +105,7 @@ Model load_diffusion_model(const std::string& path, const std::string& weight_dt
   std::optional<at::ScalarType> held;
   if (weight_dtype == "fp8_e4m3fn" || weight_dtype == "fp8_e4m3fn_fast") held = at::kFloat8_e4m3fn;
   if (weight_dtype == "fp8_e5m2") held = at::kFloat8_e5m2;
-  return make_model(file, kind.diffusion_prefix, options, held);
+  return make_model(file, kind, options, held);
 }
 
 Clip load_clip(const std::vector<std::string>& paths, const std::string& type, const LoadOptions& options) {

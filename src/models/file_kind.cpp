@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "models/architecture.h"
+#include "models/diffusion/diffusers_names.h"
 #include "models/text_encoders/clip_names.h"
 
 namespace easel {
@@ -81,7 +82,6 @@ constexpr Telling kTelling[] = {
     {"controlnet_blocks.0.", "ControlNet", "ControlNetLoader"},
     {"layer.0.SelfAttention.q.weight", "T5 text encoder", "CLIPLoader"},
     {"vision_model.encoder.layers.0.", "CLIP vision model", "CLIPVisionLoader"},
-    {"down_blocks.0.resnets.0.norm1.weight", "diffusion model in the layout of diffusers", ""},
     {"RDB1.conv1.", "upscale model", "UpscaleModelLoader"},
     {"conv_first.weight", "upscale model", "UpscaleModelLoader"},
 };
@@ -101,7 +101,10 @@ FileKind file_kind(const TensorFile& file) {
   }
   kind.diffusion_prefix = diffusion_prefix(tensors);
   const auto shared = TensorFilePtr(TensorFilePtr(), &file);  // borrowed for the length of this call
-  const auto* architecture = find_architecture(Weights(shared, kind.diffusion_prefix), Weights(shared, ""));
+  kind.diffusers = is_diffusers_unet(tensors);
+  const auto* architecture =
+      find_architecture(kind.diffusers ? diffusers_unet_weights(shared, "") : Weights(shared, kind.diffusion_prefix),
+                        Weights(shared, ""));
   kind.has_diffusion_model = architecture || !kind.diffusion_prefix.empty();
   find_vae(tensors, kind);
   kind.has_text_encoder = !clips_in(tensors).empty();

@@ -9,6 +9,7 @@ struct FileKind {
   std::string loader;  // the node that loads it, empty if there is none
   bool has_diffusion_model = false, has_text_encoder = false, has_vae = false;
   std::string diffusion_prefix, vae_prefix;
+  bool diffusers = false;  // the diffusion model is laid out as diffusers does
 };
 
 FileKind file_kind(const TensorFile& file);

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/host.h"
 #include "models/architecture.h"
+#include "models/diffusion/diffusers_names.h"
 #include "models/tiny.h"
 #include "models/vae/autoencoder_kl.h"
 
@@ -227,6 +228,23 @@ TEST(Checkpoint, AVaeLaidOutAsDiffusersDoesIsTheSameVae) {
   const tiny::ScratchFile ldm("ldm.safetensors", built.tensors), diffusers("diffusers.safetensors", renamed);
   const auto latent = parity::formula("latent", {1, 4, 3, 3});
   EXPECT_TRUE(load_vae(diffusers.path(), {}).decode(latent).equal(load_vae(ldm.path(), {}).decode(latent)));
+}
+
+TEST(Checkpoint, AUnetLaidOutAsDiffusersDoesIsTheSameUnet) {
+  tiny::Builder built;
+  tiny::add_unet(built);
+  constexpr std::string_view prefix = "model.diffusion_model.";
+  std::map<std::string, Tensor> own;
+  for (const auto& [name, tensor] : built.tensors) own[name.substr(prefix.size())] = tensor;
+  tiny::Named renamed;
+  for (const auto& [theirs, ours] : diffusers_unet_names(unet_shape(Weights(own, "")))) {
+    if (own.count(ours) && theirs.rfind("class_", 0) != 0) renamed[theirs] = own[ours];
+  }
+  EXPECT_EQ(renamed.size(), own.size());
+  const tiny::ScratchFile diffusers("unet.safetensors", renamed);
+  EXPECT_EQ(identify(diffusers.path()), "Stable Diffusion 1.x diffusion model, F16");
+  EXPECT_TRUE(
+      load_diffusion_model(diffusers.path(), "default", {}).network()(input()).equal(load().model->network()(input())));
 }
 
 TEST(Checkpoint, Fp8WeightsAreRounded) {

@@ -57,6 +57,7 @@ ControlUse use(double strength = 1, double start = 0, double end = 1) {
 TEST(Control, AddsToEverySkipAndTheMiddle) {
   c10::InferenceMode inference;
   const tiny::ScratchFile file("control.safetensors", control_net());
+  EXPECT_EQ(identify(file.path()), "ControlNet, F16");
   const auto net = load_control_net(file.path(), {});
   const auto whole = residuals_of(net, use());
   ASSERT_EQ(whole.skips.size(), 4u);

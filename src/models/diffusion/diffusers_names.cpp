@@ -106,4 +106,22 @@ UnetShape diffusers_unet_shape(const Weights& w) {
   return shape;
 }
 
+bool is_diffusers_unet(const Tensors& tensors) {
+  return tensors.count("down_blocks.0.resnets.0.norm1.weight") && tensors.count("time_embedding.linear_1.weight") &&
+         tensors.count("conv_out.weight");
+}
+
+Weights diffusers_unet_weights(const TensorFilePtr& file, const std::string& prefix,
+                               std::optional<at::ScalarType> held) {
+  std::map<std::string, std::string> names;
+  for (const auto& [theirs, ours] : diffusers_unet_names(diffusers_unet_shape(Weights(file, "")))) names[theirs] = ours;
+  return Weights(
+      file,
+      [&](const std::string& name) -> std::optional<std::string> {
+        auto found = names.find(name);
+        return found == names.end() ? std::nullopt : std::optional(prefix + found->second);
+      },
+      held);
+}
+
 }  // namespace easel

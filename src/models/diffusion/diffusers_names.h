@@ -11,4 +11,10 @@ std::vector<std::pair<std::string, std::string>> diffusers_unet_names(const Unet
 // The shape of a U-Net, or of a ControlNet, whose weights have diffusers' names: as far as the names above need it.
 UnetShape diffusers_unet_shape(const Weights& w);
 
+// Whether a file is a U-Net in that layout, without any prefix.
+bool is_diffusers_unet(const Tensors& tensors);
+// Its weights under their own names behind `prefix`.
+Weights diffusers_unet_weights(const TensorFilePtr& file, const std::string& prefix,
+                               std::optional<at::ScalarType> held = std::nullopt);
+
 }  // namespace easel
