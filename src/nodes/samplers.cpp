@@ -182,11 +182,6 @@ void add_multistep(Registry& registry) {
   });
 }
 
-// ComfyUI's newer nodes say so of every list of choices.
-Input single_choice(std::string name, std::vector<std::string> choices) {
-  return choice(std::move(name), std::move(choices), {.extra = {{"multiselect", false}}});
-}
-
 void add_advanced(Registry& registry) {
   registry.add({
       .id = "SamplerLCMUpscale",
@@ -194,7 +189,7 @@ void add_advanced(Registry& registry) {
       .about = "LCM sampling in which the picture grows while it is made.",
       .inputs = {real("scale_ratio", {.value = 1.0, .min = 0.1, .max = 20.0, .step = 0.01}),
                  integer("scale_steps", {.value = -1, .min = -1, .max = 1000, .step = 1}),
-                 single_choice("upscale_method", {"bislerp", "nearest-exact", "bilinear", "area", "bicubic"})},
+                 choice("upscale_method", {"bislerp", "nearest-exact", "bilinear", "area", "bicubic"})},
       .run =
           [](double ratio, int64_t steps, const std::string& method) {
             return lcm_upscale_sampler(ratio, steps, [method](const Tensor& x, int64_t width, int64_t height) {
@@ -209,7 +204,7 @@ void add_advanced(Registry& registry) {
       .title = "SamplerEulerCFG++",
       .category = "_for_testing",
       .about = "Euler steps with CFG++.",
-      .inputs = {single_choice("version", {"regular", "alternative"})},
+      .inputs = {choice("version", {"regular", "alternative"})},
       .run = [](const std::string& version) { return euler_cfg_pp_sampler(version == "alternative"); },
       .v3 = true,
       .experimental = true,

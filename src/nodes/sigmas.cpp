@@ -24,9 +24,7 @@ Input number(std::string name, double value, double min, double max, double step
 // Of SD1.5 unless said otherwise
 Input sigma_max_input() { return number("sigma_max", 14.614642, 0.0, 5000.0); }
 Input sigma_min_input() { return number("sigma_min", 0.0291675, 0.0, 5000.0); }
-Input model_types(std::vector<std::string> names) {
-  return choice("model_type", std::move(names), {.extra = {{"multiselect", false}}});
-}
+Input model_types(std::vector<std::string> names) { return choice("model_type", std::move(names)); }
 
 double percent_to_sigma(const Model& model, double percent, bool actual) {
   if (actual && percent == 0.0) return model.sampling.sigma_max();

@@ -11,6 +11,7 @@ void add_cache(Registry& registry, const char* id, const char* about,
                void (*add)(GuidancePatches&, const StepCacheOptions&)) {
   registry.add({
       .id = id,
+      .title = id,
       .category = "advanced/debug/model",
       .about = about,
       .inputs = {socket("model", "MODEL", {.tooltip = "The model whose steps may be left out."}),

@@ -35,10 +35,10 @@ void check(Prompt prompt) {
   if (prompt_to_json(again) != text) std::abort();
   if (!result.ok) return;
   const auto plan = make_plan(again, registry());
-  sign(again, plan, std::vector<Json>(plan.size()));
-  std::vector<size_t> targets;
-  for (const std::string& output : result.outputs_to_execute) targets.push_back(again.find(output));
-  Schedule schedule(plan, targets, [](size_t) { return false; });
+  const std::vector<Json> fingerprints(plan.size());
+  Signer(plan, fingerprints, [&](size_t node) -> const std::string& { return again.nodes[node].id; }).sign_all();
+  Schedule schedule(plan, [](size_t) { return false; });
+  for (const std::string& output : result.outputs_to_execute) schedule.add(again.find(output));
   while (auto node = schedule.next()) schedule.done(*node);
   if (!schedule.cycle().empty()) std::abort();  // validation lets no cycle through
 }

@@ -1,9 +1,9 @@
 // Resizing where the recorded cases do not reach.
 #include <gtest/gtest.h>
 
-#include "nodes/studio.h"
 #include "nodes/ports.h"
 #include "nodes/resize.h"
+#include "nodes/studio.h"
 
 namespace easel {
 namespace {

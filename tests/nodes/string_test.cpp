@@ -1,8 +1,8 @@
 // String nodes: expectations are what CPython 3.11 gives.
 #include <gtest/gtest.h>
 
-#include "nodes/studio.h"
 #include "nodes/python_regex.h"
+#include "nodes/studio.h"
 
 namespace easel {
 namespace {
