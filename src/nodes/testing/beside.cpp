@@ -4,8 +4,8 @@
 #include <memory>
 #include <mutex>
 #include <set>
+#include <thread>
 
-#include "graph/graph_builder.h"
 #include "nodes/testing/testing.h"
 
 namespace easel {

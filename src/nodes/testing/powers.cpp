@@ -116,7 +116,7 @@ Returned block(const Value& input, bool block, bool verbose) {
   return {.slots = {}, .blocked = Blocker{verbose ? std::optional<std::string>("Blocked Execution") : std::nullopt}};
 }
 
-Json value_times_mean(const std::vector<Argument>& arguments) {
+Json fingerprint_by_value(const std::vector<Argument>& arguments) {
   return *arguments.at(1).at(0).get<double>();  // the image is a link, so it is not known here
 }
 
@@ -137,7 +137,7 @@ void add_power_nodes(Registry& registry) {
   testing::add(registry, {.id = "TestIsChangedWithConstants",
                           .inputs = {socket("image", "IMAGE"), real("value", {.value = 0.5, .min = 0.0, .max = 1.0})},
                           .run = times,
-                          .fingerprint = value_times_mean});
+                          .fingerprint = fingerprint_by_value});
   add_checked_nodes(registry);
   testing::add(registry, {.id = "TestExecutionBlocker",
                           .inputs = {socket("input", "*"), boolean("block"), boolean("verbose", {.value = false})},
