@@ -3,7 +3,7 @@
 
 Every prompt makes a picture of its own colour, so that nothing comes from a cache. Prints a table.
 """
-import argparse, http.client, json, os, pathlib, statistics, sys, tempfile, threading, time
+import argparse, http.client, json, os, pathlib, signal, statistics, sys, tempfile, threading, time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
@@ -117,9 +117,8 @@ def throughput_rows(binaries, base, flags, size, count):
 def restart_rows(binaries, base, flags, count):
     with Server(binaries, base, *flags) as server:
         server.wait()
-        slow = trivial(1, 8192)
-        slow["1"]["inputs"]["batch_size"] = 8
-        server.post("/prompt", {"prompt": slow})  # keeps the worker busy while the rest gathers
+        server.run(trivial(1, 64))  # the worker is there
+        os.kill(children(server.process.pid)[0], signal.SIGSTOP)  # so that all of them wait
         latencies = post_all(server, count, 64, 8)
         order = [item[1] for item in server.json("/queue")["queue_pending"]]
         server.process.kill()
@@ -146,7 +145,7 @@ def main():
     arguments.add_argument("--worker", type=pathlib.Path, help="another worker")
     arguments.add_argument("--size", type=int, default=512)
     arguments.add_argument("--count", type=int, default=1000)
-    arguments.add_argument("--waiting", type=int, default=10_000)
+    arguments.add_argument("--waiting", type=int, default=9_990, help="the queue takes 10,000")
     options = arguments.parse_args()
     flags = ["--worker", options.worker] if options.worker else []
     with tempfile.TemporaryDirectory(dir=options.base) as base:

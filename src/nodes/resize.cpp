@@ -1,5 +1,6 @@
 #include "nodes/resize.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
@@ -83,7 +84,18 @@ Tensor by_method(const Tensor& x, int64_t width, int64_t height, const std::stri
 int64_t round_half_even(double value) { return static_cast<int64_t>(std::nearbyint(value)); }
 
 Tensor to_bytes(const Tensor& pixels) {
-  return (pixels.to(at::kFloat) * 255).nan_to_num_(0).clamp_(0, 255).to(at::kByte).contiguous();
+  const Tensor values = pixels.to(at::kCPU, at::kFloat).contiguous();
+  Tensor bytes = at::empty(values.sizes(), at::kByte);
+  const float* from = values.const_data_ptr<float>();
+  auto* to = bytes.mutable_data_ptr<uint8_t>();
+  constexpr int64_t kWorthAThread = 1 << 20;
+  at::parallel_for(0, values.numel(), kWorthAThread, [&](int64_t begin, int64_t end) {  // one pass, not five
+    for (int64_t i = begin; i < end; ++i) {
+      const float value = from[i] * 255.0F;
+      to[i] = static_cast<uint8_t>(value > 0 ? std::min(value, 255.0F) : 0.0F);  // NaN gives 0
+    }
+  });
+  return bytes;
 }
 
 Tensor resize(const Tensor& x, int64_t width, int64_t height, const std::string& method, bool crop_center) {

@@ -3,7 +3,7 @@
 namespace easel::store {
 namespace {
 constexpr int kWorthwhile = 1000;  // pages
-constexpr int kTooMany = 16'000;   // the writer never pauses long enough: then it waits once
+constexpr int kTooMany = 4000;     // the writer never pauses long enough: then it waits once; a start reads all of them
 }  // namespace
 
 Checkpointer::Checkpointer(const std::string& path, Database& writer)
