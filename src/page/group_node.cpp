@@ -33,8 +33,10 @@ class Group {
     for (SavedNode& node : graph_->nodes) add_sockets(node, true);  // converted widgets come last
     for (const SavedNode& node : graph_->nodes) add_outputs(node);
     // The host's own sockets stand in the order in which they were made, whatever they are called by now.
+    std::set<std::string> names;
+    for (const SavedSlot& input : host.inputs) names.insert(input.name);
     for (size_t i = 0; i < std::min(host.inputs.size(), graph_->inputs.size()); ++i)
-      if (!host.input(graph_->inputs[i].name)) graph_->inputs[i].name = host.inputs[i].name;
+      if (!names.contains(graph_->inputs[i].name)) graph_->inputs[i].name = host.inputs[i].name;
     return std::move(graph_);
   }
 
@@ -178,11 +180,15 @@ class Group {
 
 }  // namespace
 
-void expand_groups(SavedWorkflow& workflow, const Registry& registry) {
+void expand_groups(SavedWorkflow& workflow, const Registry& registry, Budget& budget) {
+  std::map<std::string, size_t> sizes;  // of the definitions, by name
   for (SavedNode& node : workflow.root.nodes) {
     const std::string name = group_name(node.type);
     const auto definition = name.empty() ? workflow.groups.end() : workflow.groups.find(name);
     if (definition == workflow.groups.end() || !definition->is_object()) continue;
+    const auto [size, is_new] = sizes.try_emplace(name, 0);
+    if (is_new) size->second = definition->flatten().size();
+    budget.spend(size->second);  // each instance has a copy of its own
     auto& inside = workflow.subgraphs["group " + node.id];
     inside = Group(*definition, registry).build(node);
     node.inside = inside.get();

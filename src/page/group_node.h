@@ -8,6 +8,6 @@
 namespace easel::page {
 
 // Gives each group node of the root its inside. A group whose definition is absent stays a node of an unknown type.
-void expand_groups(SavedWorkflow& workflow, const Registry& registry);
+void expand_groups(SavedWorkflow& workflow, const Registry& registry, Budget& budget);
 
 }  // namespace easel::page

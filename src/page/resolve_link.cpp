@@ -48,12 +48,12 @@ const SavedSlot* passed_through(const SavedNode& node, size_t output, const std:
 // Walks from an input against the direction of the links.
 class Walk {
  public:
-  Walk(const Scope& scope, const SavedNode& node, const SavedSlot& input)
-      : scope_(&scope), node_(&node), input_(&input), type_(input.type) {}
+  Walk(const Scope& scope, const SavedNode& node, const SavedSlot& input, Budget& budget)
+      : budget_(budget), scope_(&scope), node_(&node), input_(&input), type_(input.type) {}
 
-  Source run(size_t& steps) {
+  Source run() {
     while (!found_) {
-      if (steps-- == 0) fail("workflow: its links go in a circle, or through too many nodes that only pass them on");
+      budget_.spend(1);
       input_ ? from_input() : from_output();
     }
     return std::move(*found_);
@@ -73,6 +73,7 @@ class Walk {
   }
 
   void out_of_subgraph(size_t number) {
+    budget_.spend(scope_->host->inputs.size());
     const SavedSlot* socket = scope_->host_socket(number);
     if (!socket || socket->links.empty()) {
       const Json* said = scope_->said_of_input(number);
@@ -89,7 +90,10 @@ class Walk {
 
   void from_output() {
     if (node_->mode == Mode::kMuted) return end({});
-    if (node_->mode == Mode::kBypassed) return go_to(passed_through(*node_, output_, type_), true);
+    if (node_->mode == Mode::kBypassed) {
+      budget_.spend(node_->inputs.size());
+      return go_to(passed_through(*node_, output_, type_), true);
+    }
     if (node_->inside) return into_subgraph();
     if (!is_virtual(*node_)) return end(Link{.node = scope_->id_of(*node_), .slot = static_cast<int64_t>(output_)});
     if (node_->type == "PrimitiveNode") return end({});
@@ -116,6 +120,7 @@ class Walk {
     if (!node_) end({});
   }
 
+  Budget& budget_;
   const Scope* scope_;
   const SavedNode* node_;
   const SavedSlot* input_;  // null: stands at the output `output_` of node_
@@ -131,8 +136,8 @@ bool is_virtual(const SavedNode& node) {
   return node.inside || std::ranges::find(kTypes, node.type) != kTypes.end();
 }
 
-Source resolve_input(const Scope& scope, const SavedNode& node, const SavedSlot& input, size_t& steps) {
-  return Walk(scope, node, input).run(steps);
+Source resolve_input(const Scope& scope, const SavedNode& node, const SavedSlot& input, Budget& budget) {
+  return Walk(scope, node, input, budget).run();
 }
 
 const SavedNode* primitive_of(const Scope& scope, const SavedSlot& input) {

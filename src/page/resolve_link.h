@@ -13,9 +13,9 @@ namespace easel::page {
 
 bool is_virtual(const SavedNode& node);  // the page's own, never part of a prompt: Reroute, PrimitiveNode, Note, …
 
-// Nothing, a link to a node of the prompt, or a value that a subgraph's host shows. steps: counts down; Error at 0.
+// Nothing, a link to a node of the prompt, or a value that a subgraph's host shows.
 using Source = std::variant<std::monostate, Link, Json>;
-Source resolve_input(const Scope& scope, const SavedNode& node, const SavedSlot& input, size_t& steps);
+Source resolve_input(const Scope& scope, const SavedNode& node, const SavedSlot& input, Budget& budget);
 
 // The primitive that an input is linked to directly, or null.
 const SavedNode* primitive_of(const Scope& scope, const SavedSlot& input);

@@ -83,6 +83,11 @@ void point_to_subgraphs(SavedGraph& graph, const SavedWorkflow& workflow) {
 
 }  // namespace
 
+void Budget::spend(size_t steps) {
+  if (steps > left_) fail("workflow: its links go in a circle, or it is made to take very long");
+  left_ -= steps;
+}
+
 const SavedSlot* SavedNode::input(std::string_view name) const {
   const auto found = std::ranges::find(inputs, name, &SavedSlot::name);
   return found == inputs.end() ? nullptr : &*found;

@@ -24,6 +24,16 @@ struct SavedLink {
   size_t origin_slot = 0, target_slot = 0;
 };
 
+// What may be spent on one workflow, whatever its shape: one for each thing looked at.
+class Budget {
+ public:
+  explicit Budget(size_t steps) : left_(steps) {}
+  void spend(size_t steps);  // Error when nothing is left
+
+ private:
+  size_t left_;
+};
+
 enum class Mode { kRuns, kMuted, kBypassed };
 
 struct SavedGraph;

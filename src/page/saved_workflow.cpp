@@ -14,8 +14,8 @@
 namespace easel::page {
 namespace {
 
-constexpr int kMaxDepth = 100;  // subgraphs within subgraphs
-constexpr size_t kMaxSteps = 20'000'000;
+constexpr int kMaxDepth = 100;            // subgraphs within subgraphs
+constexpr size_t kMaxSteps = 20'000'000;  // about a second
 
 // Nodes whose file name may name other widgets and the date.
 bool saves_files(const std::string& type) {
@@ -41,7 +41,7 @@ class Conversion {
 
   Prompt run(const Json& json) {
     SavedWorkflow workflow = read_workflow(json);
-    expand_groups(workflow, registry_);
+    expand_groups(workflow, registry_, budget_);
     root_.graph = &workflow.root;
     place(root_, 0);
     convert(root_);
@@ -69,7 +69,7 @@ class Conversion {
       inner->outer = &scope;
       inner->host = &node;
       inner->prefix = scope.id_of(node) + ":";
-      read_host_values(*inner, widgets_);
+      read_host_values(*inner, widgets_, budget_);
       place(*inner, depth + 1);
     }
   }
@@ -94,14 +94,18 @@ class Conversion {
     const Node* declared = registry_.find(node.type);
     PromptNode out{.id = scope.id_of(node), .class_type = node.type};
     if (declared) add_widgets(scope, node, *declared, out);
+    std::map<std::string, size_t> places;  // of the inputs by name
+    for (size_t i = 0; i < out.inputs.size(); ++i) places[out.inputs[i].name] = i;
     for (const SavedSlot& input : node.inputs) {
-      if (input.links.empty() || (declared && !input.widget.empty() && !out.input(input.widget))) continue;
-      Source source = resolve_input(scope, node, input, steps_);
-      if (auto* link = std::get_if<Link>(&source)) {
-        set(out, input.name, std::move(*link));
-      } else if (auto* value = std::get_if<Json>(&source)) {
-        set(out, input.name, as_constant(std::move(*value)));
-      }
+      if (input.links.empty() || (declared && !input.widget.empty() && !places.contains(input.widget))) continue;
+      Source source = resolve_input(scope, node, input, budget_);
+      if (std::holds_alternative<std::monostate>(source)) continue;
+      const auto [place, is_new] = places.try_emplace(input.name, out.inputs.size());
+      if (is_new) out.inputs.push_back({.name = input.name});
+      if (auto* link = std::get_if<Link>(&source))
+        out.inputs[place->second].value = std::move(*link);
+      else
+        out.inputs[place->second].value = as_constant(std::get<Json>(std::move(source)));
     }
     const std::string title = !node.title.empty()                    ? node.title
                               : declared && !declared->title.empty() ? declared->title
@@ -140,7 +144,7 @@ class Conversion {
     constexpr const char* kAlias = "Node name for S&R";
     for (const bool by_alias : {true, false}) {
       for (const SavedNode& node : scope.graph->nodes) {
-        if (steps_-- == 0) fail("workflow: too many file names that name other nodes");
+        budget_.spend(1);
         const auto alias = node.properties.find(kAlias);
         const bool is_called =
             by_alias ? (alias == node.properties.end() ? node.type == name : *alias == name) : node.title == name;
@@ -153,14 +157,6 @@ class Conversion {
       }
     }
     return std::nullopt;
-  }
-
-  template <class V>
-  static void set(PromptNode& node, const std::string& name, V value) {
-    if (PromptInput* input = node.input(name))
-      input->value = std::move(value);
-    else
-      node.inputs.push_back({.name = name, .value = std::move(value)});
   }
 
   // Links to what is not part of the prompt fall away.
@@ -178,8 +174,9 @@ class Conversion {
   const Pick pick_;
   Scope root_;
   Prompt prompt_;
-  InputWidgets widgets_{registry_};
-  size_t placed_ = 0, values_ = 0, steps_ = kMaxSteps;
+  Budget budget_{kMaxSteps};
+  InputWidgets widgets_{registry_, budget_};
+  size_t placed_ = 0, values_ = 0;
 };
 
 }  // namespace

@@ -8,26 +8,31 @@ namespace easel::page {
 namespace {
 
 // "12: seed" -> "seed": an older page wrote where a widget lies into its name.
-std::string without_place(const std::string& name) {
-  const size_t colon = name.find(':'), digits = name.find_first_not_of("0123456789 ");
-  const size_t rest = colon == std::string::npos ? colon : name.find_first_not_of(' ', colon + 1);
-  return colon != std::string::npos && digits == colon && rest != std::string::npos ? without_place(name.substr(rest))
-                                                                                    : name;
+std::string without_place(std::string_view name) {
+  for (;;) {
+    const size_t colon = name.find(':');
+    if (colon == name.npos || name.find_first_not_of("0123456789 ") != colon) return std::string(name);
+    const size_t rest = name.find_first_not_of(' ', colon + 1);
+    if (rest == name.npos) return std::string(name);
+    name.remove_prefix(rest);
+  }
 }
 
 class Proxies {
  public:
-  Proxies(Scope& scope, InputWidgets& widgets) : scope_(scope), widgets_(widgets) {}
+  Proxies(Scope& scope, InputWidgets& widgets, Budget& budget) : scope_(scope), widgets_(widgets), budget_(budget) {}
 
   void add(const Json& entry, const Json& value) {
     if (!entry.is_array() || entry.size() < 2 || !entry[1].is_string()) return;
     const std::string id = text_of_id(entry[0]), name = entry[1];
+    budget_.spend(scope_.graph->inputs.size());
     if (id == "-1") {  // one of the subgraph's own inputs
       if (const auto number = input_called(*scope_.graph, name)) scope_.input_values[*number] = value;
       return;
     }
     const SavedNode* node = scope_.graph->node(id);
     if (!node) return;
+    budget_.spend(node->inputs.size() + (node->inside ? 2 * node->inside->inputs.size() : 0));
     const std::string widget = name_on(*node, name);
     for (const SavedSlot& input : node->inputs) {
       if (input.links.empty() || (input.name != widget && input.widget != widget)) continue;
@@ -58,6 +63,7 @@ class Proxies {
 
   Scope& scope_;
   InputWidgets& widgets_;
+  Budget& budget_;
 };
 
 }  // namespace
@@ -104,6 +110,7 @@ std::string InputWidgets::find(const SavedGraph& graph, const SavedSlot& input) 
     const SavedLink* link = graph.link(id);
     const SavedNode* node = link ? graph.node(link->target) : nullptr;
     if (!node) continue;
+    budget_.spend(node->inputs.size() + (node->inside ? node->inside->inputs.size() : 0));
     const auto slot = std::ranges::find_if(
         node->inputs, [&](const SavedSlot& in) { return !in.links.empty() && in.links.front() == id; });
     if (slot == node->inputs.end()) continue;
@@ -118,7 +125,7 @@ std::string InputWidgets::find(const SavedGraph& graph, const SavedSlot& input) 
   return "";
 }
 
-void read_host_values(Scope& scope, InputWidgets& widgets) {
+void read_host_values(Scope& scope, InputWidgets& widgets, Budget& budget) {
   const Json& values = scope.host->widgets_values;
   if (values.is_object()) {
     for (size_t i = 0; i < scope.graph->inputs.size(); ++i)
@@ -136,7 +143,7 @@ void read_host_values(Scope& scope, InputWidgets& widgets) {
   const bool listed = proxies != scope.host->properties.end() && proxies->is_array() && !proxies->empty();
   // A page that knows no proxies keeps them when it saves, but the values are then its own: one for each input shown.
   if (listed && (values.size() == proxies->size() || values.size() != shown.size())) {
-    Proxies reader(scope, widgets);
+    Proxies reader(scope, widgets, budget);
     for (size_t i = 0; i < std::min(proxies->size(), values.size()); ++i) reader.add((*proxies)[i], values[i]);
     return;
   }

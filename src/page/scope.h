@@ -39,18 +39,19 @@ struct Scope {
 // subgraphs inside, or "" if it is a socket. Found once for each subgraph, however often it is used.
 class InputWidgets {
  public:
-  explicit InputWidgets(const Registry& registry) : registry_(registry) {}
+  InputWidgets(const Registry& registry, Budget& budget) : registry_(registry), budget_(budget) {}
   const std::vector<std::string>& of(const SavedGraph& graph);
 
  private:
   std::string find(const SavedGraph& graph, const SavedSlot& input);
 
   const Registry& registry_;
+  Budget& budget_;
   std::map<const SavedGraph*, std::vector<std::string>> known_;
 };
 
 // Reads the host's widgets_values (and its proxyWidgets, where an older page put the names) into the two maps.
-void read_host_values(Scope& scope, InputWidgets& widgets);
+void read_host_values(Scope& scope, InputWidgets& widgets, Budget& budget);
 
 // The widget that an input of a node is, or "" if it is a socket: by the saved mark, or by the node's declaration.
 std::string widget_of(const SavedNode& node, const SavedSlot& input, const Registry& registry);

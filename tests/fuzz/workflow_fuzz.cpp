@@ -1,4 +1,5 @@
-// A workflow as the page saves it, through conversion: an Error at most, and what comes out is a prompt that reads back.
+// A workflow as the page saves it, through conversion: an Error at most, and what comes out is a prompt that reads
+// back.
 #include <cstdlib>
 #include <string_view>
 
