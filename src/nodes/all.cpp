@@ -13,9 +13,15 @@ void add_all_nodes(Registry& registry, const Services& services) {
   add_conditioning_nodes(registry);
   add_vae_nodes(registry);
   add_latent_nodes(registry);
+  add_latent_edit_nodes(registry);
+  add_latent_math_nodes(registry);
+  add_empty_latent_nodes(registry);
   add_image_nodes(registry);
+  add_image_edit_nodes(registry);
+  add_image_effect_nodes(registry);
   add_image_file_nodes(registry, services);
   add_mask_nodes(registry);
+  add_compositing_nodes(registry);
   add_rebatch_nodes(registry);
   add_latent_file_nodes(registry, services);
   add_primitive_nodes(registry);

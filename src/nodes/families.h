@@ -21,9 +21,15 @@ struct Services {
 void add_primitive_nodes(Registry&);
 void add_string_nodes(Registry&);
 void add_image_nodes(Registry&);
+void add_image_edit_nodes(Registry&);
+void add_image_effect_nodes(Registry&);
 void add_mask_nodes(Registry&);
+void add_compositing_nodes(Registry&);
 void add_rebatch_nodes(Registry&);
 void add_latent_nodes(Registry&);
+void add_latent_edit_nodes(Registry&);
+void add_latent_math_nodes(Registry&);
+void add_empty_latent_nodes(Registry&);
 void add_conditioning_nodes(Registry&);
 void add_vae_nodes(Registry&);
 void add_sampling_nodes(Registry&);

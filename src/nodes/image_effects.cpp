@@ -94,18 +94,25 @@ Image morphology(const Image& image, const std::string& operation, int64_t size)
   return image_of(eroded(dilated(x, size), size) - x);
 }
 
-// ITU-R BT.601
+// ITU-R BT.601: what the colours add to lightness, and how the differences are scaled.
+constexpr double kRed = 0.299, kGreen = 0.587, kBlue = 0.114, kRedScale = 0.713, kBlueScale = 0.564;
+
+Tensor lightness(const Tensor& red, const Tensor& green, const Tensor& blue) {
+  return kRed * red + kGreen * green + kBlue * blue;
+}
+
 std::tuple<Image, Image, Image> rgb_to_yuv(const Image& image) {
   const auto channel = [&](int64_t c) { return image.pixels.narrow(-1, c, 1); };
-  const Tensor y = 0.299 * channel(0) + 0.587 * channel(1) + 0.114 * channel(2);
+  const Tensor y = lightness(channel(0), channel(1), channel(2));
   const auto grey = [&](const Tensor& t) { return Image{t.expand_as(image.pixels).contiguous()}; };
-  return {grey(y), grey((channel(2) - y) * 0.564 + 0.5), grey((channel(0) - y) * 0.713 + 0.5)};
+  return {grey(y), grey((channel(2) - y) * kBlueScale + 0.5), grey((channel(0) - y) * kRedScale + 0.5)};
 }
 
 Image yuv_to_rgb(const Image& luma, const Image& u, const Image& v) {
   const auto mean = [](const Image& image) { return image.pixels.mean(-1, true); };
   const Tensor y = mean(luma), cb = mean(u) - 0.5, cr = mean(v) - 0.5;
-  return {at::cat({y + 1.403 * cr, y - 0.714 * cr - 0.344 * cb, y + 1.773 * cb}, -1).clamp(0, 1)};
+  const Tensor red = y + cr / kRedScale, blue = y + cb / kBlueScale;
+  return {at::cat({red, (y - kRed * red - kBlue * blue) / kGreen, blue}, -1).clamp(0, 1)};
 }
 
 Image add_noise(const Image& image, uint64_t seed, double strength) {
@@ -119,7 +126,8 @@ Tensor neighbour(const Tensor& t, int64_t down, int64_t right) {
   return padded.narrow(2, 1 + down, t.size(2)).narrow(3, 1 + right, t.size(3));
 }
 
-// Keeps a magnitude only where it is larger than both neighbours along its gradient, whose angle is taken in eighths.
+// Keeps a magnitude only where it is larger than both neighbours along its gradient, whose angle is taken in eighths;
+// of two that are equal, one.
 Tensor thinned(const Tensor& magnitude, const Tensor& gx, const Tensor& gy) {
   constexpr int64_t kDirections[4][2] = {{0, 1}, {1, 1}, {1, 0}, {1, -1}};  // down, right
   const Tensor eighths = (at::atan2(gy, gx) * (180 / std::numbers::pi) / 45).round();
@@ -128,7 +136,7 @@ Tensor thinned(const Tensor& magnitude, const Tensor& gx, const Tensor& gy) {
   for (int64_t d = 0; d < 4; d++) {
     const auto [down, right] = kDirections[d];
     const Tensor above =
-        magnitude.gt(neighbour(magnitude, down, right)).logical_and(magnitude.gt(neighbour(magnitude, -down, -right)));
+        magnitude.gt(neighbour(magnitude, down, right)).logical_and(magnitude.ge(neighbour(magnitude, -down, -right)));
     peak = peak.logical_or(above.logical_and(direction.eq(d)));
   }
   return magnitude * peak;
@@ -148,11 +156,10 @@ Tensor linked(const Tensor& weak, Tensor strong) {
 Image canny(const Image& image, double low, double high) {
   if (image.pixels.size(-1) < 3) fail("Canny: the image has {} channels; wanted colours", image.pixels.size(-1));
   const Tensor rgb = planes(image.pixels);
-  const Tensor grey = 0.299 * rgb.narrow(1, 0, 1) + 0.587 * rgb.narrow(1, 1, 1) + 0.114 * rgb.narrow(1, 2, 1);
+  const Tensor grey = lightness(rgb.narrow(1, 0, 1), rgb.narrow(1, 1, 1), rgb.narrow(1, 2, 1));
   if (std::min(grey.size(2), grey.size(3)) < 3) fail("Canny: an image of {} x {}", grey.size(3), grey.size(2));
   Tensor line = (-at::arange(-2, 3, at::kFloat).square() / 2).exp();
   line = line / line.sum();
-  // Row and column apart: of two equal neighbours on an edge the rounding decides which one stays
   Tensor soft = at::conv2d(at::reflection_pad2d(grey, {2, 2, 0, 0}), line.reshape({1, 1, 1, 5}));
   soft = at::conv2d(at::reflection_pad2d(soft, {0, 0, 2, 2}), line.reshape({1, 1, 5, 1}));
   soft = at::replication_pad2d(soft, {1, 1, 1, 1});

@@ -112,7 +112,7 @@ TEST_F(Files, LatentsComeBack) {
 
 TEST_F(Files, LoadersOfLaterKindsSaySo) {
   try {
-    studio.run("ControlNetLoader", {Value::of(std::string("x.safetensors"))});
+    studio.run("StyleModelLoader", {Value::of(std::string("x.safetensors"))});
     FAIL();
   } catch (const Error& error) {
     EXPECT_NE(std::string(error.what()).find("not supported yet"), std::string::npos) << error.what();
