@@ -113,14 +113,27 @@ bool is_packable(const Tensor& weight) {
   return weight.is_cpu() && weight.numel() > 0 && (dtype == at::kFloat || dtype == at::kBFloat16) && can_pack_int8();
 }
 
+// Without VNNI oneDNN adds pairs of products in 16 bits, where the largest overflow.
+bool sums_are_exact() {
+  constexpr int64_t kIn = 64, kOut = 16;
+  constexpr double kLargest = 127.0 * 255.0 * kIn;
+  PackedLinear layer{.in = kIn, .out = kOut, .dtype = at::kFloat, .packed = true};
+  layer.weight = prepack_linear(at::full({kOut, kIn}, 127, at::kChar));
+  layer.scales = at::ones({kOut});
+  layer.zeros = at::zeros({kOut}, at::kLong);
+  return call_linear(at::full({kOut, kIn}, 255, at::kByte), 1.0, 0, layer, std::nullopt, at::kFloat)
+      .eq(kLargest)
+      .all()
+      .item<bool>();
+}
+
 }  // namespace
 
 bool can_pack_int8() {
-  static const bool has = [] {  // asking is the only way to know
+  static const bool has = [] {  // trying is the only way to know
     if (!at::globalContext().hasMKLDNN() || !simd_avx512()) return false;
     try {
-      prepack_linear(at::zeros({16, 16}, at::kChar));
-      return true;
+      return sums_are_exact();
     } catch (const std::exception&) {
       return false;
     }
