@@ -28,9 +28,9 @@ Weights merged(const Weights& w) {
 
 struct Block {
   explicit Block(const Weights& w) : c1(merged(w / "c1_r")), c2(merged(w / "c2_r")), c3(merged(w / "c3_r")) {}
-  // -> what it gives, and what its first convolution gave
+  // -> what it gives, and what its first convolution gave, activated
   std::pair<Tensor, Tensor> operator()(const Tensor& x) const {
-    const auto first = c1(x), last = c3(at::silu(c2(at::silu(first))));
+    const auto first = at::silu(c1(x)), last = c3(at::silu(c2(first)));
     return {(last + x) * (at::sigmoid(last) - 0.5), first};
   }
   nn::Conv2d c1, c2, c3;
