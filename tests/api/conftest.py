@@ -11,6 +11,8 @@ import websocket
 SOURCE = pathlib.Path(os.environ.get("EASEL_SOURCE_DIR", pathlib.Path(__file__).resolve().parents[2]))
 BIN = pathlib.Path(os.environ.get("EASEL_BIN", SOURCE / "build/release/bin"))
 PARITY = pathlib.Path(os.environ.get("EASEL_PARITY", SOURCE.parent / "shared/parity"))
+# How much memory a program takes says nothing when a sanitizer keeps what was freed.
+memory_counts = pytest.mark.skipif(bool(os.environ.get("EASEL_SANITIZE")), reason="a sanitizer's build: its memory is its own")
 EASEL, TEST_WORKER, WORKER = BIN / "easel", BIN / "easel-test-worker", BIN / "easel-worker"
 
 

@@ -85,6 +85,7 @@ def test_a_prompt_during_which_the_server_dies_twice_is_given_up(make_server):
     good = server.submit(show_prompt(3))
     for _ in range(2):
         server.wait_until_running(poison)
+        time.sleep(0.3)  # an attempt counts once it is written, which no prompt waits for
         server.kill()
         server.start()
     entry = server.wait_for(poison)

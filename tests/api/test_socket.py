@@ -3,7 +3,7 @@ import json, socket, struct, time
 
 import websocket
 
-from conftest import show_prompt, sleep_prompt
+from conftest import memory_counts, show_prompt, sleep_prompt
 
 
 def test_status_comes_first_with_sid_and_the_true_count(make_server):
@@ -137,6 +137,7 @@ def raw_socket(server, client_id):
     return s
 
 
+@memory_counts
 def test_clients_that_never_read_disturb_nobody(make_server):
     server = make_server()
     stuck = [raw_socket(server, "me") for _ in range(10)]
